@@ -1,0 +1,47 @@
+# everreel: `make help` lists what can be done. Everything below starts from a bare Python >= 3.11.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv/bin/python
+export DEMO_SECONDS SOURCE
+
+.PHONY: help setup check test demo bench layers synth deploy golden clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv, .engine and .lambda from the pinned requirements (quick when nothing changed)
+	@$(PYTHON) infra/local/bootstrap.py
+
+check: setup ## Fast gate: format, lint, types, import rules, unit + contract + meta tests
+	$(VENV) -m ruff format --check .
+	$(VENV) -m ruff check .
+	$(VENV) -m mypy
+	.venv/bin/lint-imports
+	$(VENV) -m pytest -q -n 2 tests/unit tests/contract tests/meta
+
+test: setup ## Install what the suite needs (apt as root, npm), build the layers, run every test
+	$(VENV) -m tests.prepare
+	$(VENV) layers/build.py --host
+	$(VENV) -m pytest tests
+
+demo: setup ## Record a live stream on the real stack, here: DEMO_SECONDS=60, SOURCE=rtmp://... for your own
+	$(VENV) -m infra.local.demo
+
+bench: setup ## Measure against ffmpeg; writes .bench/results.json
+	$(VENV) -m tests.bench
+
+layers: setup ## Build the layers for arm64 and x86_64 (no Docker)
+	$(VENV) layers/build.py --all
+
+synth: setup ## Synthesise the CloudFormation template into cdk.out/
+	$(VENV) -m infra.app
+
+deploy: layers ## Deploy to the AWS account of your credentials (reads docs/deploy.md's variables)
+	$(VENV) -m infra.deploy
+
+golden: setup ## Rewrite the golden files; review the diff as an API change
+	$(VENV) -m tests.golden
+
+clean: ## Remove everything that was built, the virtual environments included
+	rm -rf .venv .engine .lambda .build .demo .bench cdk.out .pytest_cache .mypy_cache .ruff_cache \
+	  .hypothesis .import_linter_cache tests/web/node_modules

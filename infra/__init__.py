@@ -1,0 +1,1 @@
+"""The CDK app, its constructs and everything that deploys it."""

@@ -1,0 +1,1 @@
+"""Running everreel on one machine: bootstrap, local engine, deployer and demo."""
