@@ -1,0 +1,1 @@
+"""The pure media core: access units in, segments and playlists out; no FFmpeg, no AWS, no I/O."""

@@ -1,0 +1,1 @@
+"""Parsers of codec headers: what a container or a playlist must know of a coded stream."""

@@ -1,0 +1,1 @@
+"""Writers and readers of ISO base media files: init segments, fragments, progressive MP4."""

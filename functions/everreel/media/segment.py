@@ -1,0 +1,107 @@
+"""What the timeline and the segmenter hand on: timed samples, breaks, and whole segments."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from everreel.media.access_unit import Medium, TrackFormat
+
+
+@dataclass(slots=True)
+class Sample:
+    """An access unit placed on the recording timeline.
+
+    Attributes:
+        medium: its track.
+        pts_us, dts_us: recording timeline, integer microseconds; dts_us strictly increases within
+            a track.
+        keyframe: decoding can start here.
+        data: as in `AccessUnit.data`.
+    """
+
+    medium: Medium
+    pts_us: int
+    dts_us: int
+    keyframe: bool
+    data: bytes
+
+
+class Cause(StrEnum):
+    """Why the timeline broke, or why time holds no media."""
+
+    RECONNECT = "reconnect"
+    JUMP = "timestamp_jump"
+    OUTAGE = "outage"
+    FORMAT = "format_change"
+    TRACKS = "tracks_changed"
+    LOSS = "loss"
+    TAKEOVER = "takeover"
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The timeline starts anew here: nothing may compute a duration across it.
+
+    Attributes:
+        cause: why.
+        at_us: position on the recording timeline from which media goes on (>= the end before it).
+        gap_us: time before `at_us` that holds no media, 0 if none is missing.
+    """
+
+    cause: Cause
+    at_us: int
+    gap_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormatChange:
+    """The samples of this medium that follow have this format (also the first one)."""
+
+    format: TrackFormat
+
+
+TimelineEvent = Sample | Break | FormatChange
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Time without media, written down. Units: microseconds on the recording timeline."""
+
+    cause: Cause
+    start_us: int
+    duration_us: int
+
+
+@dataclass(slots=True)
+class Segment:
+    """One bucket of the recording: everything from its first keyframe up to the next segment's.
+
+    Attributes:
+        k: bucket number, floor(start_us / target duration).
+        start_us: presentation time of the first sample, shared by the tracks.
+        end_us: presentation time at which the next segment goes on, or the end of the last sample
+            before a break or the end.
+        formats: the tracks its init segment declares, video first. A track may have no samples.
+        samples: per medium in decode order.
+        discontinuity: a break lies directly before it (or it needs another init segment).
+        gap: time without media directly before it, if any.
+        independent: its first video sample is a keyframe (false only if a GOP outgrew the bound
+            and was cut by force).
+        next_pts_us: per medium the presentation time at which its next segment begins (video: of
+            the next keyframe; audio: of its next sample), absent before a break or at the end: the
+            writer lets the last sample of the track last until then.
+    """
+
+    k: int
+    start_us: int
+    end_us: int
+    formats: tuple[TrackFormat, ...]
+    samples: dict[Medium, list[Sample]]
+    discontinuity: bool = False
+    gap: Gap | None = None
+    independent: bool = True
+    next_pts_us: dict[Medium, int] = field(default_factory=dict)
+
+    @property
+    def duration_us(self) -> int:
+        """Length on the recording timeline, microseconds."""
+        return self.end_us - self.start_us

@@ -1,0 +1,1 @@
+"""The state of recordings: rows, the transition table, and the repository that guards them."""

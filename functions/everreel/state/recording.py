@@ -1,0 +1,243 @@
+"""The rows of the state table as plain records. Times are microseconds: `utc_us` since the epoch."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from everreel.media.segment import Gap
+from everreel.state.status import Status
+
+
+class Mode(StrEnum):
+    """What one recording holds."""
+
+    INDIVIDUAL = "individual"
+
+
+class Container(StrEnum):
+    """How segments are packaged."""
+
+    FMP4 = "fmp4"
+    MPEGTS = "mpegts"
+
+
+class Subscribe(StrEnum):
+    """Which media of the uid are recorded."""
+
+    BOTH = "both"
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class Reason(StrEnum):
+    """Why a recording ended."""
+
+    STOPPED = "stopped"
+    IDLE = "idle"
+    MAX_DURATION = "max_duration"
+    LAP_LIMIT = "lap_limit"
+    SOURCE_FAILED = "source_failed"
+    DESTINATION_FAILED = "destination_failed"
+    RECORDER_DIED = "recorder_died"
+    NEVER_STARTED = "never_started"
+    FAULT = "fault"
+
+
+NORMAL_REASONS = frozenset({Reason.STOPPED, Reason.IDLE, Reason.MAX_DURATION, Reason.LAP_LIMIT})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller chose, with the defaults of the native API.
+
+    Attributes:
+        segment_s: target segment duration, seconds: what a crash can lose at most.
+        max_idle_s: seconds without a publisher after which the recording exits by itself.
+        max_duration_s: seconds after which the recording stops; 0 means the deployment's limit.
+        container: segment packaging.
+        subscribe: media to record.
+        mp4: whether seal also makes `recording.mp4`.
+        prefix: leading part of every object name, without slashes at its ends; may be empty.
+    """
+
+    segment_s: int = 6
+    max_idle_s: int = 30
+    max_duration_s: int = 0
+    container: Container = Container.FMP4
+    subscribe: Subscribe = Subscribe.BOTH
+    mp4: bool = True
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong, as the user may read it (redacted)."""
+
+    code: str
+    blame: str
+    message: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording session. `source` may hold credentials: it never leaves the table and the lap.
+
+    Attributes:
+        status: place in the life cycle; only `state.status` says which moves are legal.
+        fence: per lane the lap number that may write; a lane not named has fence 0.
+        request_id: of the asynchronous invocation that records.
+        origin_utc_us: UTC of recording timeline 0; 0 until the first keyframe.
+        reason: why it ended, once it has.
+    """
+
+    sid: str
+    app: str
+    channel: str
+    uid: str
+    recorder_uid: str
+    resource_id: str
+    source: str
+    mode: Mode
+    options: Options
+    status: Status
+    created_utc_us: int
+    fence: dict[str, int] = field(default_factory=dict)
+    request_id: str = ""
+    origin_utc_us: int = 0
+    stop_requested_utc_us: int = 0
+    ended_utc_us: int = 0
+    sealed_utc_us: int = 0
+    reason: Reason | None = None
+    failure: Failure | None = None
+
+
+class LapState(StrEnum):
+    """Life of one lap."""
+
+    INVOKED = "invoked"
+    RUNNING = "running"
+    ENDED = "ended"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a lap tells with each beat.
+
+    Attributes:
+        status: how far the lap is (2 starting, 3 connected, 4 ready, 5 in progress).
+        segments: committed by this lap.
+        bytes: committed by this lap, payload of segments.
+        media_us: recording timeline position up to which media is committed.
+        received_us: position of the newest sample received, >= media_us.
+        idle_us: time since media last arrived, 0 while it flows.
+        reconnects: how often the source was reopened.
+        note: short human text, redacted ("waiting for a publisher: RTSP 404").
+    """
+
+    status: Status
+    segments: int = 0
+    bytes: int = 0
+    media_us: int = 0
+    received_us: int = 0
+    idle_us: int = 0
+    reconnects: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One recorder run in one function invocation."""
+
+    sid: str
+    lane: str
+    lap: int
+    state: LapState
+    request_id: str
+    invoked_utc_us: int
+    beat_utc_us: int
+    progress: Progress
+    reason: Reason | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRange:
+    """Where a track's fragment lies inside a segment object and what it holds.
+
+    Attributes:
+        medium: "video" or "audio".
+        offset, length: bytes of moof+mdat inside the object (whole object for MPEG-TS).
+        units: access units.
+    """
+
+    medium: str
+    offset: int
+    length: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """The index row that makes a segment part of the recording.
+
+    Attributes:
+        k: bucket number.
+        key: object key relative to the recording's folder.
+        init: number of the init segment it needs (`init-<n>.mp4`); 0 for MPEG-TS.
+        start_us, duration_us: on the recording timeline.
+        utc_us: UTC of start_us.
+        size, sha256: of the object: bytes, lowercase hex.
+        tracks: fragments inside the object.
+        discontinuity: a break lies directly before it.
+        gap: time without media directly before it.
+        independent: starts with a keyframe.
+        lane, lap: who committed it.
+    """
+
+    k: int
+    key: str
+    init: int
+    start_us: int
+    duration_us: int
+    utc_us: int
+    size: int
+    sha256: str
+    tracks: tuple[TrackRange, ...]
+    discontinuity: bool
+    gap: Gap | None
+    independent: bool
+    lane: str
+    lap: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackDescription:
+    """One track of an init segment as playlists and the manifest show it.
+
+    Attributes:
+        codec: RFC 6381 string, e.g. "avc1.64001f", "mp4a.40.2".
+        config: decoder configuration, as in `TrackFormat.config`.
+    """
+
+    medium: str
+    codec: str
+    timescale: int
+    width: int
+    height: int
+    sample_rate: int
+    channels: int
+    config: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InitRow:
+    """An init segment: number, the tracks it declares, and its objects' keys per track set.
+
+    Attributes:
+        keys: "all" → key of the init segment of all tracks, "video"/"audio" → of that track alone.
+    """
+
+    number: int
+    tracks: tuple[TrackDescription, ...]
+    keys: dict[str, str]

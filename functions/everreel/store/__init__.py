@@ -1,0 +1,1 @@
+"""Object storage and the commit protocol: what is committed is never lost."""
