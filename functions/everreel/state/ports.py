@@ -110,7 +110,7 @@ class Recordings(Protocol):
         """Keep an init segment's description; the same number again changes nothing."""
         ...
 
-    def inits(self, sid: str) -> list[InitRow]:
+    def inits(self, sid: str) -> Sequence[InitRow]:
         """Return the init segments of a recording by number."""
         ...
 
@@ -154,7 +154,7 @@ class Recordings(Protocol):
         """
         ...
 
-    def laps(self, sid: str) -> list[Lap]:
+    def laps(self, sid: str) -> Sequence[Lap]:
         """Return the laps of a recording, oldest first."""
         ...
 
