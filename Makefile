@@ -22,7 +22,7 @@ check: setup ## Fast gate: format, lint, types, import rules, unit + contract + 
 test: setup ## Install what the suite needs (apt as root, npm), build the layers, run every test
 	$(VENV) -m tests.prepare
 	$(VENV) layers/build.py --host
-	$(VENV) -m pytest tests
+	PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV) -m pytest tests --no-skips
 
 demo: setup ## Record a live stream on the real stack, here: DEMO_SECONDS=60, SOURCE=rtmp://... for your own
 	$(VENV) -m infra.local.demo

@@ -8,9 +8,9 @@ a lock file, the project file or the interpreter changes.
     python infra/local/bootstrap.py lock    resolve pyproject.toml again into requirements/*.txt
 """
 
-# No `from __future__ import annotations` here: this file must at least parse on old Pythons so
-# that they can say what is missing. Annotations are limited to what Python 3.8 understands.
-import glob
+# Syntax and annotations stay within what Python 3.8 understands, so that an old Python can say
+# what is missing instead of failing to parse.
+import fcntl
 import hashlib
 import os
 import shutil
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple  # noqa: UP035 - runs on 3.8 as well
+from typing import Dict, List, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"
@@ -26,14 +26,14 @@ PREFERRED = (3, 13)
 OLDEST = (3, 11)
 NEWEST = (3, 14)
 UV = "uv==0.13.8"
-# Environment folder -> its lock files. Each one holds exactly these and pip-less otherwise.
-ENVIRONMENTS: Dict[str, List[str]] = {  # noqa: UP006
+# Environment folder -> its lock files.
+ENVIRONMENTS: Dict[str, List[str]] = {
     ".venv": ["dev.txt"],
     ".engine": ["engine.txt"],
     ".lambda": ["lambda.txt"],
 }
 # Lock file -> arguments that tell uv what to resolve. The later ones follow the first one's choice.
-LOCKS: Dict[str, List[str]] = {  # noqa: UP006
+LOCKS: Dict[str, List[str]] = {
     "dev.txt": ["pyproject.toml", "--group", "dev"],
     "layer-runtime.txt": ["pyproject.toml", "--constraint", "requirements/dev.txt"],
     "layer-media.txt": ["--group", "layer-media", "--constraint", "requirements/dev.txt"],
@@ -52,12 +52,15 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def version_of(python: str) -> Optional[Tuple[int, int]]:  # noqa: UP006, UP045
+def version_of(python: str) -> Optional[Tuple[int, int]]:
     """Ask an interpreter for its version; None when it does not run (a shim, a broken link)."""
-    probe = "import sys; print('%d %d' % sys.version_info[:2])"
+    probe = "import sys; print(*sys.version_info[:2])"
     try:
         answer = subprocess.run(
-            [python, "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30,
+            [python, "-c", probe],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=30,
             check=True,
         ).stdout.split()
     except (OSError, subprocess.SubprocessError):
@@ -65,18 +68,20 @@ def version_of(python: str) -> Optional[Tuple[int, int]]:  # noqa: UP006, UP045
     return int(answer[0]), int(answer[1])
 
 
-def candidates() -> List[str]:  # noqa: UP006
+def candidates() -> List[str]:
     """List interpreters worth asking: PATH, pyenv's versions, and the one running this."""
-    minors = [PREFERRED[1]] + [m for m in range(NEWEST[1], OLDEST[1] - 1, -1) if m != PREFERRED[1]]
-    found: List[str] = []  # noqa: UP006
-    pyenv = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    minors = sorted(range(OLDEST[1], NEWEST[1] + 1), key=lambda m: (m == PREFERRED[1], m))[::-1]
+    found: List[str] = []
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for minor in minors:
-        on_path = shutil.which("python3.%d" % minor)
+        on_path = shutil.which(f"python3.{minor}")
         if on_path:
             found.append(on_path)
-        found += sorted(glob.glob("%s/versions/3.%d.*/bin/python3" % (pyenv, minor)), reverse=True)
+        kept = sorted((pyenv / "versions").glob(f"3.{minor}.*/bin/python3"), reverse=True)
+        found += [str(python) for python in kept]
     found.append(sys.executable)
-    return found
+    # An environment of ours may be the active one; it must not be made from itself.
+    return [python for python in found if ROOT not in Path(python).parents]
 
 
 def find_python() -> str:
@@ -85,7 +90,7 @@ def find_python() -> str:
     Raises:
         SetupError: no Python from 3.11 on is to be found.
     """
-    best: Optional[Tuple[Tuple[int, int], str]] = None  # noqa: UP006, UP045
+    best: Optional[Tuple[Tuple[int, int], str]] = None
     for python in candidates():
         version = version_of(python)
         if version == PREFERRED:
@@ -93,11 +98,12 @@ def find_python() -> str:
         if version and OLDEST <= version <= NEWEST and (best is None or version > best[0]):
             best = (version, python)
     if best is None:
+        this = f"{sys.version_info[0]}.{sys.version_info[1]}"
         raise SetupError(
-            "everreel needs Python 3.11 or newer (3.13 is best); this is Python %d.%d and no newer "
-            "one is on PATH or under ~/.pyenv/versions.\n"
+            f"everreel needs Python 3.11 to 3.14 (3.13 is best); this is Python {this} and no "
+            "fitting one is on PATH or under ~/.pyenv/versions.\n"
             "Install one (Debian 12+: apt-get install python3 python3-venv; pyenv: pyenv install "
-            "3.13) and run make setup again." % sys.version_info[:2]
+            "3.13) and run make setup again."
         )
     return best[1]
 
@@ -117,16 +123,21 @@ def run(command: Sequence[str], quiet: bool = True) -> None:
     # An activated environment must not attract what is meant for ours.
     environment.pop("VIRTUAL_ENV", None)
     done = subprocess.run(
-        list(command), cwd=str(ROOT), env=environment, check=False, encoding="utf-8",
-        stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT if quiet else None,
+        list(command),
+        cwd=str(ROOT),
+        env=environment,
+        check=False,
+        encoding="utf-8",
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
     )
     if done.returncode:
-        raise SetupError("%s\nfailed: %s" % (done.stdout or "", " ".join(command)))
+        raise SetupError(f"{done.stdout or ''}\nfailed: {' '.join(command)}")
 
 
 def stamp_of(python: str, locks: Sequence[str]) -> str:
     """Fingerprint everything an environment is made from."""
-    digest = hashlib.sha256(("%s %s %s" % (python, version_of(python), UV)).encode())
+    digest = hashlib.sha256(f"{python} {UV}".encode())
     for path in [REQUIREMENTS / name for name in locks] + [ROOT / "pyproject.toml"]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -144,47 +155,47 @@ def make_environment(python: str, folder: Path) -> None:
         run([python, "-m", "venv", str(folder)])
     except SetupError as error:
         shutil.rmtree(str(folder), ignore_errors=True)
-        raise SetupError("%s\n%s cannot make a virtual environment. %s" % (error, python, APT_HINT))
+        message = f"{error}\n{python} cannot make a virtual environment. {APT_HINT}"
+        raise SetupError(message) from error
 
 
-def install(folder: Path, locks: Sequence[str], uv: Optional[str]) -> None:  # noqa: UP045
+def install(folder: Path, locks: Sequence[str], uv: Optional[str]) -> None:
     """Bring an environment to exactly its locks, by uv or, when uv fails, by its own pip."""
     python = str(folder / "bin" / "python")
     paths = [str((REQUIREMENTS / name).relative_to(ROOT)) for name in locks]
     if uv:
         try:
-            run([uv, "pip", "sync", "--python", python, "--require-hashes", "--link-mode", "copy"]
-                + paths)
+            run([uv, "pip", "sync", "--python", python, "--require-hashes", *paths])
         except SetupError as error:
-            say("  uv could not do it, trying pip (slower):\n%s" % error)
+            say(f"  uv could not do it, trying pip (slower):\n{error}")
         else:
             return
     files = [argument for path in paths for argument in ("-r", path)]
-    run([python, "-m", "pip", "install", "--quiet", "--require-hashes"] + files)
+    run([python, "-m", "pip", "install", "--quiet", "--require-hashes", *files])
 
 
-def install_project(folder: Path, uv: Optional[str]) -> None:  # noqa: UP045
+def install_project(folder: Path, uv: Optional[str]) -> None:
     """Put the work tree itself on the environment's path, with the `everreel` command."""
     python = str(folder / "bin" / "python")
     options = ["--no-deps", "--no-build-isolation", "--editable", "."]
     if uv:
         try:
-            run([uv, "pip", "install", "--python", python] + options)
+            run([uv, "pip", "install", "--python", python, *options])
         except SetupError as error:
-            say("  uv could not do it, trying pip:\n%s" % error)
+            say(f"  uv could not do it, trying pip:\n{error}")
         else:
             return
-    run([python, "-m", "pip", "install", "--quiet"] + options)
+    run([python, "-m", "pip", "install", "--quiet", *options])
 
 
-def find_uv() -> Optional[str]:  # noqa: UP045
+def find_uv() -> Optional[str]:
     """Give the path of the pinned uv kept in .venv, or None when it is not there."""
     # It lives beside the environment's own tools, out of reach of the lock's sync.
     path = ROOT / ".venv" / "tools" / "bin" / "uv"
     return str(path) if path.exists() else None
 
 
-def ensure_uv() -> Optional[str]:  # noqa: UP045
+def ensure_uv() -> Optional[str]:
     """Install the pinned uv into .venv; None (and a word about it) when that fails."""
     found = find_uv()
     if found:
@@ -194,7 +205,7 @@ def ensure_uv() -> Optional[str]:  # noqa: UP045
     try:
         run([python, "-m", "pip", "install", "--quiet", "--target", target, UV])
     except SetupError as error:
-        say("  no uv, going on with pip (slower):\n%s" % error)
+        say(f"  no uv, going on with pip (slower):\n{error}")
     return find_uv()
 
 
@@ -209,9 +220,9 @@ def setup() -> None:
         if stamp_file.exists() and stamp_file.read_text() == stamp:
             continue
         if not changed:
-            say("Python: %s (%d.%d)" % ((python,) + (version_of(python) or OLDEST)))
+            say(f"Python: {python}")
         changed = True
-        say("%s: installing %s" % (name, ", ".join("requirements/" + lock for lock in locks)))
+        say(f"{name}: installing {', '.join('requirements/' + lock for lock in locks)}")
         started = time.monotonic()
         if not environment_fits(folder, python):
             make_environment(python, folder)
@@ -222,9 +233,9 @@ def setup() -> None:
         if name == ".venv":
             install_project(folder, uv)
         stamp_file.write_text(stamp)
-        say("%s: ready in %.0f s" % (name, time.monotonic() - started))
+        say(f"{name}: ready in {time.monotonic() - started:.0f} s")
     if changed:
-        say("Set up in %.0f s. Next: make demo, or make check." % (time.monotonic() - began))
+        say(f"Set up in {time.monotonic() - began:.0f} s. Next: make demo, or make check.")
 
 
 def environment_fits(folder: Path, python: str) -> bool:
@@ -245,12 +256,10 @@ def lock() -> None:
     REQUIREMENTS.mkdir(exist_ok=True)
     for name, arguments in LOCKS.items():
         target = "requirements/" + name
-        run([
-            uv, "pip", "compile", *arguments, "--universal", "--generate-hashes", "--no-emit-index-url",
-            "--no-emit-find-links", "--python-version", "%d.%d" % OLDEST,
-            "--output-file", target,
-        ])
-        say("%s: %d packages" % (target, count_packages(ROOT / target)))
+        compile_lock = [uv, "pip", "compile", *arguments, "--universal", "--generate-hashes"]
+        compile_lock += ["--no-emit-index-url", "--no-emit-find-links", "--output-file", target]
+        run([*compile_lock, "--python-version", f"{OLDEST[0]}.{OLDEST[1]}"])
+        say(f"{target}: {count_packages(ROOT / target)} packages")
 
 
 def count_packages(path: Path) -> int:
@@ -264,9 +273,12 @@ def main(arguments: Sequence[str]) -> int:
         say(__doc__ or "")
         return 2
     try:
-        lock() if arguments else setup()
+        # Two terminals may ask at once: the second one waits, then finds everything done.
+        with Path(__file__).open() as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            lock() if arguments else setup()
     except SetupError as error:
-        say("\nmake setup stopped: %s" % error)
+        say(f"\nmake setup stopped: {error}")
         return 1
     return 0
 
