@@ -12,8 +12,9 @@ class Sample:
 
     Attributes:
         medium: its track.
-        pts_us, dts_us: recording timeline, integer microseconds; dts_us strictly increases within
-            a track.
+        pts_us, dts_us: integer microseconds; inside a `Segment` on the recording timeline with
+            dts_us strictly increasing within a track. A source without decode times (RTP) gives
+            dts_us = pts_us until the segmenter has ordered them.
         keyframe: decoding can start here.
         data: as in `AccessUnit.data`.
     """
@@ -43,13 +44,16 @@ class Break:
 
     Attributes:
         cause: why.
-        at_us: position on the recording timeline from which media goes on (>= the end before it).
+        at_us: position from which media goes on (>= the end before it).
         gap_us: time before `at_us` that holds no media, 0 if none is missing.
+        continuous: the same connection goes on, so a decoder may keep its state: a group of
+            pictures that runs on through the break is kept, not thrown away up to a keyframe.
     """
 
     cause: Cause
     at_us: int
     gap_us: int
+    continuous: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class Segment:
         formats: the tracks its init segment declares, video first. A track may have no samples.
         samples: per medium in decode order.
         discontinuity: a break lies directly before it (or it needs another init segment).
-        gap: time without media directly before it, if any.
+        gap: time without media directly before it, or inside it where a group of pictures ran on
+            through an outage; None if there is none.
         independent: its first video sample is a keyframe (false only if a GOP outgrew the bound
             and was cut by force).
         next_pts_us: per medium the presentation time at which its next segment begins (video: of

@@ -1,0 +1,393 @@
+"""Cuts the timeline into segments: bucket k holds what starts at the first keyframe after k·D.
+
+A segment is a pure function of the source: two recorders that see the same units make the same
+segments, so a hand-over needs no more than an overlap. See docs/time.md.
+"""
+
+from collections.abc import Iterable
+
+from everreel.media.access_unit import Codec, Medium, TrackFormat
+from everreel.media.bitstream.describe import frame_samples
+from everreel.media.segment import (
+    Break,
+    FormatChange,
+    Gap,
+    Sample,
+    Segment,
+    TimelineEvent,
+)
+
+VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
+
+JOIN_WAIT_US = 2_000_000
+"""Audio alone is recorded from the start if no video format shows up for this long."""
+
+VIDEO_WAIT_US = 5_000_000
+"""The same when a video format was announced but not one picture comes."""
+
+KEYFRAME_WAIT_US = 20_000_000
+"""The same when pictures come but none of them is a keyframe."""
+
+SKEW_US = 2_000_000
+"""How far audio may lag behind video in the transport and still join its own segment."""
+
+LONGEST_US = 60_000_000
+"""A group of pictures longer than this is cut by force: what was received must be committed."""
+
+LARGEST_BYTES = 64 * 1024 * 1024
+"""The same bound in bytes, so that memory is bounded whatever the source sends."""
+
+_ORDER = {VIDEO: 0, AUDIO: 1}
+
+
+class _Open:
+    """The segment being built."""
+
+    __slots__ = ("bytes", "discontinuity", "formats", "gap", "independent", "k", "start_us", "units")
+
+    def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
+        self.k = k
+        self.start_us = start_us
+        self.formats = formats
+        self.units: dict[Medium, list[Sample]] = {VIDEO: [], AUDIO: []}
+        self.discontinuity = False
+        self.gap: Gap | None = None
+        self.independent = True
+        self.bytes = 0
+
+    def add(self, sample: Sample) -> None:
+        self.units[sample.medium].append(sample)
+        self.bytes += len(sample.data)
+
+
+class Segmenter:
+    """Builds segments from the events of a `Timeline`.
+
+    Attributes:
+        origin_us: output-clock time of recording timeline 0 (the first keyframe kept), None until
+            it is known. A joining lap is given the one that its recording has.
+        received_us: recording timeline position of the newest sample taken.
+        dropped: units left out because decoding could not start with them, per medium.
+    """
+
+    def __init__(self, target_us: int, *, origin_us: int | None = None) -> None:
+        """Cut every `target_us` microseconds."""
+        self.origin_us = origin_us
+        self.received_us = 0
+        self.dropped = {VIDEO: 0, AUDIO: 0}
+        self._target_us = target_us
+        self._formats: dict[Medium, TrackFormat] = {}
+        self._changed: set[Medium] = set()
+        self._open: _Open | None = None
+        self._closing: tuple[_Open, int] | None = None
+        self._pending: Break | None = None
+        self._held: list[Sample] = []
+        self._pictures_before_key = 0
+        self._video_us: int | None = None
+        self._last_k = -1
+        self._next_gap: Gap | None = None
+        self._out: list[Segment] = []
+
+    # ------------------------------------------------------------------ what callers use
+
+    def feed(self, events: Iterable[TimelineEvent]) -> list[Segment]:
+        """Take timeline events; return the segments they complete, in order."""
+        for event in events:
+            if isinstance(event, Sample):
+                self._sample(event)
+            elif isinstance(event, FormatChange):
+                self._format(event.format)
+            else:
+                self._break(event)
+        done, self._out = self._out, []
+        return done
+
+    def flush(self) -> list[Segment]:
+        """Close what is open: the recording, or this lap of it, ends here."""
+        if self._open is None and self._held and not self._pictures_before_key:
+            self._open_with_audio()  # a short stream of audio alone is worth keeping
+        self._resolve_pending()
+        self._finish_all()
+        done, self._out = self._out, []
+        return done
+
+    # ------------------------------------------------------------------ events
+
+    def _sample(self, sample: Sample) -> None:
+        if self.origin_us is not None:
+            sample.pts_us -= self.origin_us
+            sample.dts_us -= self.origin_us
+            self.received_us = max(self.received_us, sample.pts_us)
+        if self._open is None:
+            self._wait_for_start(sample)
+        elif sample.medium is VIDEO:
+            self._video(self._open, sample)
+        else:
+            self._audio(self._open, sample)
+
+    def _format(self, track_format: TrackFormat) -> None:
+        medium = track_format.medium
+        if medium in self._formats:
+            self._changed.add(medium)
+        elif self._open is not None:
+            self._open.formats[medium] = track_format
+            self._open.discontinuity = self._last_k >= 0
+        self._formats[medium] = track_format
+
+    def _break(self, event: Break) -> None:
+        at_us = event.at_us - (self.origin_us or 0)
+        gap = Gap(event.cause, at_us - event.gap_us, event.gap_us) if event.gap_us else None
+        if self._open is not None and event.continuous:
+            self._resolve_pending()
+            self._pending = event
+            self._next_gap = gap
+            return
+        self._resolve_pending()
+        if self._open is not None:
+            self._finish_all()
+            self._held.clear()
+            self._pictures_before_key = 0
+        if self._last_k >= 0:
+            self._next_gap = _joined(self._next_gap, gap)
+
+    # ------------------------------------------------------------------ the start of an epoch
+
+    def _wait_for_start(self, sample: Sample) -> None:
+        """Begin with a keyframe, and with the audio from its presentation time on."""
+        if sample.medium is VIDEO:
+            if not sample.keyframe:
+                self._pictures_before_key += 1
+                self.dropped[VIDEO] += 1
+                return
+            held, self._held = self._held, []
+            self._begin([sample, *held])
+            return
+        self._held.append(sample)
+        waited_us = sample.pts_us - self._held[0].pts_us
+        if VIDEO not in self._formats:
+            limit_us = 0 if self._last_k >= 0 else JOIN_WAIT_US
+        else:
+            limit_us = KEYFRAME_WAIT_US if self._pictures_before_key else VIDEO_WAIT_US
+        if waited_us >= limit_us:
+            self._open_with_audio()
+
+    def _open_with_audio(self) -> None:
+        held, self._held = self._held, []
+        self._begin(held)
+
+    def _begin(self, samples: list[Sample]) -> None:
+        """Open a segment that starts with the first of `samples`."""
+        first = samples[0]
+        if self.origin_us is None:
+            self.origin_us = first.pts_us
+            for sample in samples:
+                sample.pts_us -= self.origin_us
+                sample.dts_us -= self.origin_us
+        self._open = self._new(first.pts_us)
+        self._open.discontinuity = self._last_k >= 0
+        self._open.gap, self._next_gap = self._next_gap, None
+        self._changed.clear()
+        self._pictures_before_key = 0
+        self._video_us = None
+        for sample in samples:
+            self.received_us = max(self.received_us, sample.pts_us)
+            if sample.pts_us < first.pts_us and sample.medium is AUDIO:
+                self.dropped[AUDIO] += 1
+            elif sample.medium is VIDEO:
+                self._video(self._open, sample)
+            else:
+                self._audio(self._open, sample)
+
+    def _new(self, start_us: int) -> _Open:
+        last_k = self._last_k
+        if self._open is not None:
+            last_k = max(last_k, self._open.k)
+        return _Open(max(start_us // self._target_us, last_k + 1), start_us, dict(self._formats))
+
+    # ------------------------------------------------------------------ samples of an open segment
+
+    def _video(self, current: _Open, sample: Sample) -> None:
+        if self._pending is not None:
+            if sample.keyframe:
+                self._cut_at_break(sample)
+                return
+            self._resolve_pending()
+        if self._closing is not None and sample.pts_us > self._closing[1] + SKEW_US:
+            self._finish_closing(None)
+        pictures = current.units[VIDEO]
+        if sample.keyframe:
+            if pictures:
+                must = bool(self._changed) or sample.pts_us // self._target_us > current.k
+            else:
+                must = bool(current.units[AUDIO]) and sample.pts_us > current.start_us
+            if must:
+                current = self._cut(current, sample.pts_us)
+        elif current.bytes + len(sample.data) > LARGEST_BYTES or (
+            sample.dts_us - current.start_us > LONGEST_US
+        ):
+            current = self._cut(current, sample.pts_us)
+            current.independent = False
+        elif not pictures:
+            current.independent = False
+        current.add(sample)
+        if self._video_us is None or sample.pts_us > self._video_us:
+            self._video_us = sample.pts_us
+
+    def _audio(self, current: _Open, sample: Sample) -> None:
+        if self._pending is not None:
+            if self._has_video(sample.pts_us):
+                self._held.append(sample)
+                if sample.pts_us - self._held[0].pts_us > SKEW_US:
+                    self._resolve_pending()
+                return
+            self._cut_at_break(sample)
+            return
+        closing = self._closing
+        if closing is not None:
+            if sample.pts_us < closing[1]:
+                closing[0].add(sample)
+                return
+            self._finish_closing(sample.pts_us)
+        if not self._has_video(sample.pts_us) and (
+            sample.pts_us // self._target_us > current.k or AUDIO in self._changed
+        ):
+            current = self._cut(current, sample.pts_us)
+            self._finish_closing(sample.pts_us)
+        elif AUDIO in self._changed:
+            # Another decoder set-up cannot follow inside a segment: resume at the next keyframe.
+            self.dropped[AUDIO] += 1
+            return
+        current.add(sample)
+
+    def _has_video(self, now_us: int) -> bool:
+        """Tell whether pictures still come, so that they decide where to cut."""
+        return self._video_us is not None and now_us - self._video_us <= self._target_us
+
+    # ------------------------------------------------------------------ cutting
+
+    def _cut(self, current: _Open, at_us: int) -> _Open:
+        """Go on with a new segment from `at_us`; the old one still waits for its late audio."""
+        self._finish_closing(None)
+        fresh = self._new(at_us)
+        fresh.discontinuity = fresh.formats != current.formats
+        self._changed.clear()
+        early = current.units[AUDIO]
+        keep = len(early)
+        while keep and early[keep - 1].pts_us >= at_us:
+            keep -= 1
+        moved = early[keep:]
+        del early[keep:]
+        for sample in moved:
+            current.bytes -= len(sample.data)
+            fresh.add(sample)
+        self._open = fresh
+        self._closing = (current, at_us)
+        if moved:
+            self._finish_closing(moved[0].pts_us)
+        return fresh
+
+    def _cut_at_break(self, first: Sample) -> None:
+        """Let the pending break end the open segment; decoding starts anew with `first`."""
+        self._pending = None
+        held, self._held = self._held, []
+        gap, self._next_gap = self._next_gap, None
+        early = [sample for sample in held if sample.pts_us < first.pts_us]
+        if gap is None and self._open is not None:
+            for sample in early:
+                self._open.add(sample)
+            early = []
+        self._finish_all()
+        self._next_gap = gap
+        self.dropped[AUDIO] += len(early)
+        self._begin([first, *(sample for sample in held if sample.pts_us >= first.pts_us)])
+
+    def _resolve_pending(self) -> None:
+        """The break lies inside a group of pictures that ran on: note it and keep every unit."""
+        if self._pending is None or self._open is None:
+            return
+        self._pending = None
+        held, self._held = self._held, []
+        self._open.gap = _joined(self._open.gap, self._next_gap)
+        self._next_gap = None
+        for sample in held:
+            self._audio(self._open, sample)
+
+    def _finish_closing(self, next_audio_us: int | None) -> None:
+        if self._closing is None or self._open is None:
+            return
+        closing, at_us = self._closing
+        self._closing = None
+        next_pts = {VIDEO: at_us} if closing.units[VIDEO] else {}
+        if next_audio_us is not None:
+            next_pts[AUDIO] = next_audio_us
+        self._emit(closing, at_us, next_pts)
+
+    def _finish_all(self) -> None:
+        self._finish_closing(None)
+        if self._open is not None:
+            self._emit(self._open, None, {})
+            self._open = None
+
+    def _emit(self, done: _Open, end_us: int | None, next_pts: dict[Medium, int]) -> None:
+        samples = {medium: units for medium, units in done.units.items() if units}
+        if not samples:
+            return
+        if VIDEO in samples:
+            samples[VIDEO] = _in_decode_order(samples[VIDEO])
+        if end_us is None:
+            end_us = max(_end_of(units, done.formats[medium]) for medium, units in samples.items())
+        self._last_k = done.k
+        self._out.append(
+            Segment(
+                k=done.k,
+                start_us=done.start_us,
+                end_us=end_us,
+                formats=tuple(sorted(done.formats.values(), key=lambda f: _ORDER[f.medium])),
+                samples=samples,
+                discontinuity=done.discontinuity,
+                gap=done.gap,
+                independent=done.independent,
+                next_pts_us=next_pts,
+            )
+        )
+
+
+def _joined(first: Gap | None, second: Gap | None) -> Gap | None:
+    """Write two gaps of one segment down as one, as long as both together."""
+    if first is None or second is None:
+        return first or second
+    return Gap(first.cause, first.start_us, first.duration_us + second.duration_us)
+
+
+def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
+    """Presentation end of a track's last sample before a break, where nothing follows."""
+    last_us = max(sample.pts_us for sample in units)
+    if track_format.medium is AUDIO:
+        samples = frame_samples(track_format, units[-1].data)
+        rate = 48_000 if track_format.codec is Codec.OPUS else track_format.sample_rate
+        return last_us + (samples * 1_000_000 + rate // 2) // rate
+    if len(units) == 1:
+        return last_us + 40_000
+    first_us = min(sample.pts_us for sample in units)
+    return last_us + (last_us - first_us) // (len(units) - 1)
+
+
+def _in_decode_order(pictures: list[Sample]) -> list[Sample]:
+    """Give pictures decode times where the transport had none.
+
+    Within a group of pictures the i-th picture in decode order is decoded when the i-th in
+    presentation order is shown: the shifted decode times that `isobmff.fragment` writes anyway, and
+    a pure function of the group. Sources with decode times pass untouched.
+    """
+    if all(a.dts_us < b.dts_us for a, b in zip(pictures, pictures[1:], strict=False)):
+        return pictures
+    starts = [i for i, sample in enumerate(pictures) if sample.keyframe or i == 0]
+    last_us: int | None = None
+    for start, end in zip(starts, [*starts[1:], len(pictures)], strict=True):
+        shown = sorted(sample.pts_us for sample in pictures[start:end])
+        for sample, dts_us in zip(pictures[start:end], shown, strict=True):
+            sample.dts_us = dts_us if last_us is None else max(dts_us, last_us + 25)
+            last_us = sample.dts_us
+    return pictures
+
+

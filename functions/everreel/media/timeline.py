@@ -1,0 +1,421 @@
+"""One clock out of many: raw source ticks in, a continuous timeline out, broken where it must break.
+
+Every repair of time is made here and nowhere else: 24-, 32- and 33-bit wraps, tracks that start at
+random offsets (RTP), jumps forwards and backwards, duplicate decode times, an outage that a server
+compressed away, and the clock of a source that was opened again. See docs/time.md for the model.
+
+The output clock is the source's own clock in microseconds plus a shift that changes only at a
+break. The segmenter moves it to the recording timeline, whose zero is the first keyframe kept.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from everreel.media.access_unit import AccessUnit, ClockReference, Medium, SourceEvent, TrackFormat
+from everreel.media.segment import Break, Cause, FormatChange, Sample, TimelineEvent
+from everreel.media.track_clock import TrackClock
+
+STEP_US = 500_000
+"""A step of a track up to this is ordinary and not looked at twice (frames, dropped frames)."""
+
+JUMP_BACK_US = 1_000_000
+"""Steps back up to this are disorder and are nudged; beyond, the clock was reset."""
+
+JUMP_AHEAD_US = 2_000_000
+"""A step ahead that outruns the wall clock by more than this is a jump, not a pause."""
+
+SILENCE_US = 1_500_000
+"""Nothing arriving for this long makes us ask whether the server hides an outage."""
+
+CATCH_UP_US = 700_000
+"""Media that comes within this of its usual delay again was only late: nothing is missing."""
+
+PROBATION_US = 2_000_000
+"""How long media after a silence may take to catch up before the silence counts as an outage."""
+
+GAP_US = 500_000
+"""Missing time from which on it is written down as a gap."""
+
+DRIFT_PPM = 300
+"""How much slower than ours the clock of a source may run without looking like an outage."""
+
+NUDGE_US = 25
+"""Distance kept between equal decode times: more than one tick of every timescale we write."""
+
+REMEMBER_US = 20_000_000
+"""Units of the last 20 s are remembered to recognise them when a server sends them again."""
+
+REMEMBER_UNITS = 8192
+"""The same bound in units, for sources with absurd rates."""
+
+APART_US = 5_000_000
+"""Tracks on one clock start this near to each other; farther apart is another clock."""
+
+FRAME_US = 40_000
+"""Distance to the last unit when a reset clock goes on without a pause."""
+
+REFERENCE_WAIT_US = 1_500_000
+"""How long tracks with clocks of their own wait for a common reference before arrival decides."""
+
+_Mark = tuple[int, bytes, bytes]
+
+
+class Timeline:
+    """Puts the access units of one uid on one continuous clock.
+
+    Not thread-safe; the same calls always give the same answers.
+
+    Attributes:
+        repairs: how often each kind of repair was made.
+    """
+
+    def __init__(self, *, paced: bool = True) -> None:
+        """Start with no clock: the first unit defines it.
+
+        Args:
+            paced: the source sends media as it happens, so media that stays late after a silence
+                means time is missing. False for sources that deliver in bursts (HLS).
+        """
+        self.repairs: dict[str, int] = {}
+        self._paced = paced
+        self._tracks: dict[Medium, TrackClock] = {}
+        self._shift_us = 0
+        self._end_us: int | None = None
+        self._now_us = 0
+        self._delay_us: int | None = None
+        self._held: list[tuple[int, AccessUnit | TrackFormat]] = []
+        self._probation_until_us = 0
+        self._reference_until_us: int | None = None
+        self._same_clock = False
+        self._seen: dict[tuple[Medium, int], _Mark] = {}
+        self._order: deque[tuple[Medium, int]] = deque()
+
+    # ------------------------------------------------------------------ what callers use
+
+    @property
+    def delay_us(self) -> int:
+        """Least distance seen between arrival and output clock, microseconds.
+
+        Arrival clock = output clock + delay, at best: this is what ties the timeline to UTC.
+        """
+        return self._delay_us or 0
+
+    def reopened(self) -> None:
+        """Say that what follows comes from a new connection to the same source."""
+        self._held.clear()
+        self._reference_until_us = None
+        self._same_clock = False
+        for track in self._tracks.values():
+            track.joined = track.last_us is None
+            if track.aligned:  # RTP: ticks and their meaning belong to one session
+                track.raw = None
+                track.aligned = False
+
+    def feed(self, events: Sequence[SourceEvent], now_us: int) -> list[TimelineEvent]:
+        """Place what arrived at `now_us` (microseconds of a clock that never steps back).
+
+        Returns samples, breaks and format changes in transport order. Samples may be held back for
+        at most two seconds while it is decided whether time is missing.
+        """
+        out: list[TimelineEvent] = []
+        for event in events:
+            if isinstance(event, AccessUnit):
+                if self._held or self._must_hold(event, now_us):
+                    self._held.append((now_us, event))
+                else:
+                    self._place(event, now_us, out)
+                self._now_us = now_us
+            elif isinstance(event, ClockReference):
+                self._reference(event, out)
+            elif self._held:
+                self._held.append((now_us, event))
+            else:
+                self._set_format(event, out)
+        if self._held:
+            self._decide(now_us, out)
+        return out
+
+    def flush(self) -> list[TimelineEvent]:
+        """Give out what is held back: the connection ended."""
+        out: list[TimelineEvent] = []
+        if self._reference_until_us is not None:
+            self._align_by_arrival()
+        self._release(out)
+        return out
+
+    # ------------------------------------------------------------------ the ordinary way
+
+    def _set_format(self, track_format: TrackFormat, out: list[TimelineEvent]) -> None:
+        track = self._tracks.get(track_format.medium)
+        if track is None:
+            self._tracks[track_format.medium] = TrackClock(track_format)
+        elif track.format == track_format:
+            return
+        else:
+            old = track.format
+            track.format = track_format
+            track.half = track_format.timescale // 2
+            if (old.timescale, old.wrap) != (track_format.timescale, track_format.wrap):
+                track.raw = None
+        out.append(FormatChange(track_format))
+
+    def _place(self, unit: AccessUnit, now_us: int, out: list[TimelineEvent]) -> None:
+        """Give one unit its time; the common case is a small step ahead."""
+        medium = unit.medium
+        track = self._tracks.get(medium)
+        if track is None:
+            return
+        if unit.dts is None:
+            dts_us = pts_us = track.to_us(track.extend(unit.pts)) + self._shift_us
+        else:
+            ticks = track.extend(unit.dts)
+            dts_us = pts_us = track.to_us(ticks) + self._shift_us
+            if unit.pts != unit.dts:
+                lead = unit.pts - unit.dts
+                wrap = track.format.wrap
+                if wrap and not -(wrap >> 1) < lead < wrap >> 1:
+                    lead = (lead + (wrap >> 1)) % wrap - (wrap >> 1)
+                pts_us = track.to_us(ticks + lead) + self._shift_us
+        last_us = track.last_us
+        if last_us is None or not 0 < dts_us - last_us <= STEP_US or not track.joined:
+            moved = self._look_twice(track, unit, (dts_us, pts_us), now_us, out)
+            if moved is None:
+                return
+            dts_us += moved
+            pts_us += moved
+        track.last_us = dts_us
+        track.arrived_us = now_us
+        if self._end_us is None or dts_us > self._end_us:
+            self._end_us = dts_us
+        delay = now_us - dts_us
+        if self._delay_us is None or delay < self._delay_us:
+            self._delay_us = delay
+        data = unit.data
+        key = (medium, pts_us)
+        self._seen[key] = (len(data), data[:24], data[-24:])
+        order = self._order
+        order.append(key)
+        while order[0][1] < pts_us - REMEMBER_US or len(order) > REMEMBER_UNITS:
+            self._seen.pop(order.popleft(), None)
+        out.append(Sample(medium, pts_us, dts_us, unit.keyframe, data))
+
+    # ------------------------------------------------------------------ the repairs
+
+    def _look_twice(
+        self,
+        track: TrackClock,
+        unit: AccessUnit,
+        times_us: tuple[int, int],
+        now_us: int,
+        out: list[TimelineEvent],
+    ) -> int | None:
+        """Judge an unusual step; return by how much to move the unit, None to drop it."""
+        dts_us = times_us[0]
+        if not track.joined:
+            return self._rejoin(track, unit, times_us, now_us, out)
+        end_us = self._end_us
+        if track.last_us is None:
+            if track.stale_us is not None and abs(dts_us - track.stale_us) <= STEP_US:
+                self._count("stale")  # still on the clock that another track has just left
+                return None
+            # A track that appears: on a shared clock it is near the others.
+            if end_us is None or abs(dts_us - end_us) < APART_US:
+                return 0
+            return self._reset(track, dts_us, now_us, out, Cause.JUMP)
+        step_us = dts_us - track.last_us
+        if step_us < -JUMP_BACK_US:
+            return self._reset(track, dts_us, now_us, out, Cause.JUMP)
+        if step_us <= 0:
+            if unit.dts is None and unit.medium is Medium.VIDEO:
+                return 0  # presentation times step back in decode order; the segmenter sorts them
+            self._count("nudged")
+            return NUDGE_US - step_us
+        ahead_us = dts_us - (end_us if end_us is not None else dts_us)
+        if ahead_us > GAP_US:
+            if step_us - (now_us - track.arrived_us) > JUMP_AHEAD_US and self._paced:
+                return self._reset(track, dts_us, now_us, out, Cause.JUMP)
+            # Every track paused and the clock went on: the time is real, the media is missing.
+            out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
+        return 0
+
+    def _reset(
+        self, track: TrackClock, dts_us: int, now_us: int, out: list[TimelineEvent], cause: Cause
+    ) -> int:
+        """Re-anchor the clock: media goes on where the wall clock says, or right after the end."""
+        end_us = self._end_us if self._end_us is not None else dts_us
+        paused_us = max(0, now_us - self._arrived_us())
+        gap_us = paused_us if paused_us > GAP_US else 0
+        at_us = end_us + max(gap_us, FRAME_US)
+        move_us = at_us - dts_us
+        self._shift_us += move_us
+        self._delay_us = now_us - at_us
+        self._seen.clear()
+        self._order.clear()
+        for other in self._tracks.values():
+            other.stale_us = None if other.last_us is None else other.last_us + move_us
+            other.last_us = None
+            other.joined = True
+        track.stale_us = None
+        self._count("reset")
+        out.append(Break(cause, at_us, gap_us, continuous=cause is Cause.JUMP))
+        return move_us
+
+    def _rejoin(
+        self,
+        track: TrackClock,
+        unit: AccessUnit,
+        times_us: tuple[int, int],
+        now_us: int,
+        out: list[TimelineEvent],
+    ) -> int | None:
+        """Find out after a reopen whether the source still runs on the clock we know.
+
+        It does if it repeats a unit that we have, or if it is ahead of the end by as much as the
+        wall clock. Units that we have are dropped; known times with other content, or times far
+        off, are a new clock.
+        """
+        dts_us, pts_us = times_us
+        known = self._seen.get((unit.medium, pts_us))
+        data = unit.data
+        if known is not None and known == (len(data), data[:24], data[-24:]):
+            self._same_clock = True
+            self._count("repeated")
+            return None
+        end_us = self._end_us if self._end_us is not None else dts_us
+        ahead_us = dts_us - end_us
+        waited_us = now_us - self._arrived_us()
+        if self._same_clock:
+            if track.last_us is not None and dts_us <= track.last_us:
+                self._count("repeated")  # older than what we remember
+                return None
+        elif known is not None or not (
+            ahead_us > -STEP_US and abs(ahead_us - waited_us) < JUMP_AHEAD_US
+        ):
+            return self._reset(track, dts_us, now_us, out, Cause.RECONNECT)
+        self._same_clock = True
+        track.joined = True
+        if ahead_us > GAP_US:
+            out.append(Break(Cause.RECONNECT, dts_us, ahead_us, continuous=False))
+        if track.last_us is not None and dts_us <= track.last_us and unit.dts is not None:
+            return track.last_us + NUDGE_US - dts_us
+        return 0
+
+    def _arrived_us(self) -> int:
+        return max((track.arrived_us for track in self._tracks.values()), default=0)
+
+    def _count(self, repair: str) -> None:
+        self.repairs[repair] = self.repairs.get(repair, 0) + 1
+
+    # ------------------------------------------------------------------ holding units back
+
+    def _must_hold(self, unit: AccessUnit, now_us: int) -> bool:
+        """Hold units while tracks lack a common clock, and after a silence."""
+        if unit.dts is None and not self._tracks_aligned(unit, now_us):
+            return True
+        if not self._paced or self._end_us is None or now_us - self._now_us <= SILENCE_US:
+            return False
+        if not all(track.joined for track in self._tracks.values()):
+            return False
+        self._probation_until_us = now_us + PROBATION_US
+        if self._delay_us is not None:
+            self._delay_us += (now_us - self._now_us) * DRIFT_PPM // 1_000_000
+        return True
+
+    def _decide(self, now_us: int, out: list[TimelineEvent]) -> None:
+        """Release held units once it is known what the silence before them was."""
+        if self._reference_until_us is not None:
+            if now_us < self._reference_until_us:
+                return
+            self._align_by_arrival()
+            self._release(out)
+            return
+        newest = next(((at, u) for at, u in reversed(self._held) if isinstance(u, AccessUnit)), None)
+        late_us = 0 if newest is None else self._late_us(*newest)
+        if late_us < CATCH_UP_US:
+            self._release(out)
+        elif now_us >= self._probation_until_us:
+            self._insert_outage(late_us, out)
+            self._release(out)
+
+    def _late_us(self, arrived_us: int, unit: AccessUnit) -> int:
+        at_us = self._peek_us(unit)
+        return 0 if at_us is None or self._delay_us is None else arrived_us - at_us - self._delay_us
+
+    def _peek_us(self, unit: AccessUnit) -> int | None:
+        track = self._tracks.get(unit.medium)
+        if track is None:
+            return None
+        raw = unit.pts if unit.dts is None else unit.dts
+        return track.to_us(track.peek(raw)) + self._shift_us
+
+    def _insert_outage(self, late_us: int, out: list[TimelineEvent]) -> None:
+        """Put back the time that a server took out when it ran timestamps on over an outage."""
+        first_us = next(self._peek_us(u) for _, u in self._held if isinstance(u, AccessUnit))
+        end_us = self._end_us
+        if end_us is None or first_us is None:
+            return
+        if not -JUMP_BACK_US < first_us - end_us < JUMP_AHEAD_US:
+            return  # a jump, which `_place` will see for itself
+        self._shift_us += late_us
+        for track in self._tracks.values():
+            if track.last_us is not None:
+                track.last_us += late_us
+        self._end_us = end_us + late_us
+        self._seen.clear()
+        self._order.clear()
+        self._count("outage")
+        out.append(Break(Cause.OUTAGE, first_us + late_us, late_us, continuous=True))
+
+    def _release(self, out: list[TimelineEvent]) -> None:
+        held, self._held = self._held, []
+        for arrived_us, event in held:
+            if isinstance(event, TrackFormat):
+                self._set_format(event, out)
+            else:
+                self._place(event, arrived_us, out)
+
+    # ------------------------------------------------------------------ tracks with own clocks
+
+    def _reference(self, ref: ClockReference, out: list[TimelineEvent]) -> None:
+        """Tie a track to the shared clock: by the first reference of a connection only.
+
+        Later ones would move the track by the jitter of its sender's reports.
+        """
+        track = self._tracks.get(ref.medium)
+        if track is None or track.aligned:
+            return
+        track.align(ref.ticks, ref.common_us)
+        if self._reference_until_us is not None and self._all_aligned():
+            self._reference_until_us = None
+            self._release(out)
+
+    def _all_aligned(self) -> bool:
+        return all(track.aligned for track in self._tracks.values())
+
+    def _tracks_aligned(self, unit: AccessUnit, now_us: int) -> bool:
+        if self._all_aligned():
+            return True
+        track = self._tracks.get(unit.medium)
+        if track is None or track.aligned and self._end_us is not None:
+            return True
+        if len(self._tracks) == 1:
+            track.aligned = True  # nothing to align with
+            return True
+        if self._end_us is not None and any(t.last_us is not None for t in self._tracks.values()):
+            if all(t.joined for t in self._tracks.values()):
+                # A track that appears late and without a reference: it starts now.
+                track.align(unit.pts, now_us - self.delay_us - self._shift_us)
+                return True
+        self._reference_until_us = now_us + REFERENCE_WAIT_US
+        return False
+
+    def _align_by_arrival(self) -> None:
+        """No reference came for some track: what arrived together was captured together."""
+        self._reference_until_us = None
+        for track in self._tracks.values():
+            track.aligned = False
+        for arrived_us, unit in self._held:
+            if isinstance(unit, AccessUnit):
+                track = self._tracks[unit.medium]
+                if not track.aligned:
+                    track.align(unit.pts, arrived_us)

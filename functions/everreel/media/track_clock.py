@@ -1,0 +1,67 @@
+"""The clock of one track: unwrapping of raw ticks and their conversion to microseconds."""
+
+from everreel.media.access_unit import TrackFormat
+
+
+class TrackClock:
+    """Where one track stands on its source's clock.
+
+    Attributes:
+        format: the track's current format; its timescale and wrap rule the ticks.
+        joined: after a reopen, whether the track is past what the server repeats.
+        aligned: RTP only: its ticks are tied to the clock that the tracks share.
+        last_us: output time of its last unit (decode time), None since a reset.
+        stale_us: after a reset, where the abandoned clock stood on the new one.
+        arrived_us: arrival of its last unit.
+    """
+
+    __slots__ = (
+        "aligned",
+        "arrived_us",
+        "format",
+        "half",
+        "joined",
+        "last_us",
+        "offset_us",
+        "raw",
+        "stale_us",
+        "ticks",
+    )
+
+    def __init__(self, track_format: TrackFormat) -> None:
+        """Start with no ticks seen."""
+        self.format = track_format
+        self.half = track_format.timescale // 2
+        self.raw: int | None = None
+        self.ticks = 0
+        self.offset_us = 0
+        self.aligned = False
+        self.joined = True
+        self.last_us: int | None = None
+        self.stale_us: int | None = None
+        self.arrived_us = 0
+
+    def extend(self, raw: int) -> int:
+        """Unwrap raw ticks to the representative nearest to the last ones."""
+        ticks = self.peek(raw)
+        self.raw = raw
+        self.ticks = ticks
+        return ticks
+
+    def peek(self, raw: int) -> int:
+        """Unwrap raw ticks without taking them for the last ones."""
+        wrap = self.format.wrap
+        if self.raw is None or not wrap:
+            return raw
+        step = (raw - self.raw) % wrap
+        return self.ticks + (step - wrap if step > wrap >> 1 else step)
+
+    def to_us(self, ticks: int) -> int:
+        """Convert to microseconds, to nearest: exact again when rounded back (below 500 kHz)."""
+        return (ticks * 1_000_000 + self.half) // self.format.timescale + self.offset_us
+
+    def align(self, raw: int, common_us: int) -> None:
+        """Let raw ticks stand for an instant of the clock that all tracks share."""
+        self.offset_us = 0
+        self.offset_us = common_us - self.to_us(self.peek(raw))
+        self.aligned = True
