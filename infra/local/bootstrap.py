@@ -52,6 +52,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def brief(error: SetupError) -> str:
+    """Give the end of a long complaint, where tools say what mattered."""
+    return " / ".join(line[-200:] for line in str(error).splitlines()[-4:] if line)
+
+
 def version_of(python: str) -> Optional[Tuple[int, int]]:
     """Ask an interpreter for its version; None when it does not run (a shim, a broken link)."""
     probe = "import sys; print(*sys.version_info[:2])"
@@ -167,7 +172,7 @@ def install(folder: Path, locks: Sequence[str], uv: Optional[str]) -> None:
         try:
             run([uv, "pip", "sync", "--python", python, "--require-hashes", *paths])
         except SetupError as error:
-            say(f"  uv could not do it, trying pip (slower):\n{error}")
+            say(f"  uv could not do it, trying pip (slower): {brief(error)}")
         else:
             return
     files = [argument for path in paths for argument in ("-r", path)]
@@ -182,7 +187,7 @@ def install_project(folder: Path, uv: Optional[str]) -> None:
         try:
             run([uv, "pip", "install", "--python", python, *options])
         except SetupError as error:
-            say(f"  uv could not do it, trying pip:\n{error}")
+            say(f"  uv could not do it, trying pip: {brief(error)}")
         else:
             return
     run([python, "-m", "pip", "install", "--quiet", *options])
@@ -205,7 +210,7 @@ def ensure_uv() -> Optional[str]:
     try:
         run([python, "-m", "pip", "install", "--quiet", "--target", target, UV])
     except SetupError as error:
-        say(f"  no uv, going on with pip (slower):\n{error}")
+        say(f"  no uv, going on with pip (minutes instead of seconds): {brief(error)}")
     return find_uv()
 
 
