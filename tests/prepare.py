@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.local.node import node, npm
+from infra.local.node import node, node_folder, npm
 
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ROOT / "tests" / "web"
@@ -103,7 +103,7 @@ def install_web_packages() -> None:
     if stamp_file.exists() and stamp_file.read_text() == stamp:
         return
     print("npm: installing the players of tests/web", flush=True)
-    path = os.pathsep.join([str(node().parent), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(node_folder()), os.environ.get("PATH", "")])
     command = [*npm(), "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
     done = subprocess.run(
         command,

@@ -46,6 +46,11 @@ def node() -> Path:
     return packaged() / "bin" / "node"
 
 
+def node_folder() -> Path:
+    """Give the folder of `node()`, to put first on a child's PATH."""
+    return node().parent
+
+
 def npm() -> list[str]:
     """Give the command that starts npm: the machine's, else the packaged one under `node()`.
 
@@ -62,4 +67,4 @@ def npm() -> list[str]:
 def use_node() -> None:
     """Let the CDK and every child process find this Node.js; call it before importing aws_cdk."""
     os.environ["JSII_NODE"] = str(node())
-    os.environ["PATH"] = os.pathsep.join([str(node().parent), os.environ.get("PATH", "")])
+    os.environ["PATH"] = os.pathsep.join([str(node_folder()), os.environ.get("PATH", "")])
