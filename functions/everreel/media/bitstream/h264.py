@@ -21,7 +21,9 @@ MAX_PARAMETER_SET = 4096
 
 # Profiles whose SPS says chroma format and bit depth (§7.3.2.1.1).
 _HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
-_SUB_SIZE = {1: (2, 2), 2: (2, 1), 3: (1, 1)}
+_SUB_SIZE = {1: (2, 2), 2: (2, 1)}
+_SET_KINDS = (SPS, PPS)
+_DROPPED = (AUD, FILLER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,9 @@ def access_unit(nals: Iterable[bytes]) -> CodedPicture:
     keyframe = coded = False
     for nal in nals:
         kind = nal[0] & 31
-        if kind in {SPS, PPS}:
+        if kind in _SET_KINDS:
             sets.append(nal)
-        elif kind not in {AUD, FILLER}:
+        elif kind not in _DROPPED:
             kept.append(nal)
             if kind <= IDR and kind:
                 coded = True

@@ -21,6 +21,7 @@ MAX_PARAMETER_SET = 4096
 
 _SUB_SIZE = {1: (2, 2), 2: (2, 1)}
 _SET_KINDS = (VPS, SPS, PPS)
+_DROPPED = (AUD, FILLER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def access_unit(nals: Iterable[bytes]) -> CodedPicture:
         kind = (nal[0] >> 1) & 63
         if kind in _SET_KINDS:
             sets.append(nal)
-        elif kind not in {AUD, FILLER}:
+        elif kind not in _DROPPED:
             kept.append(nal)
             if kind < 32:
                 coded = True

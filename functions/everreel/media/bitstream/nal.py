@@ -32,14 +32,14 @@ def split_annexb(data: bytes) -> list[bytes]:
     return nals
 
 
-def split_length_prefixed(data: bytes, length_size: int = 4) -> list[bytes]:
-    """Split NAL units that are each preceded by their length; empty ones are dropped.
+def split_length_prefixed(data: bytes, length_size: int = 4, at: int = 0) -> list[bytes]:
+    """Split NAL units, from `at` on, each preceded by its length; empty ones are dropped.
 
     Raises: SourceMalformed if a length leads past the end or there are more than `MAX_NALS`.
     Source: ISO/IEC 14496-15 §5.3.4.2.
     """
     nals: list[bytes] = []
-    at, end = 0, len(data)
+    end = len(data)
     while at < end:
         begin = at + length_size
         at = begin + int.from_bytes(data[at:begin], "big")
@@ -49,8 +49,6 @@ def split_length_prefixed(data: bytes, length_size: int = 4) -> list[bytes]:
             nals.append(data[begin:at])
             if len(nals) > MAX_NALS:
                 raise SourceMalformed(f"access unit holds more than {MAX_NALS} NAL units")
-        elif begin == end:
-            break
     return nals
 
 
