@@ -5,6 +5,7 @@ segments, so a hand-over needs no more than an overlap. See docs/time.md.
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream.describe import frame_samples
@@ -43,7 +44,16 @@ _ORDER = {VIDEO: 0, AUDIO: 1}
 class _Open:
     """The segment being built."""
 
-    __slots__ = ("bytes", "discontinuity", "formats", "gap", "independent", "k", "start_us", "units")
+    __slots__ = (
+        "bytes",
+        "discontinuity",
+        "formats",
+        "gap",
+        "independent",
+        "k",
+        "start_us",
+        "units",
+    )
 
     def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
         self.k = k
@@ -379,7 +389,7 @@ def _in_decode_order(pictures: list[Sample]) -> list[Sample]:
     presentation order is shown: the shifted decode times that `isobmff.fragment` writes anyway, and
     a pure function of the group. Sources with decode times pass untouched.
     """
-    if all(a.dts_us < b.dts_us for a, b in zip(pictures, pictures[1:], strict=False)):
+    if all(a.dts_us < b.dts_us for a, b in pairwise(pictures)):
         return pictures
     starts = [i for i, sample in enumerate(pictures) if sample.keyframe or i == 0]
     last_us: int | None = None
@@ -389,5 +399,3 @@ def _in_decode_order(pictures: list[Sample]) -> list[Sample]:
             sample.dts_us = dts_us if last_us is None else max(dts_us, last_us + 25)
             last_us = sample.dts_us
     return pictures
-
-

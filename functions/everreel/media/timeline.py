@@ -1,4 +1,4 @@
-"""One clock out of many: raw source ticks in, a continuous timeline out, broken where it must break.
+"""One clock out of many: raw source ticks in, one timeline out, broken where it must break.
 
 Every repair of time is made here and nowhere else: 24-, 32- and 33-bit wraps, tracks that start at
 random offsets (RTP), jumps forwards and backwards, duplicate decode times, an outage that a server
@@ -8,10 +8,10 @@ The output clock is the source's own clock in microseconds plus a shift that cha
 break. The segmenter moves it to the recording timeline, whose zero is the first keyframe kept.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from everreel.media.access_unit import AccessUnit, ClockReference, Medium, SourceEvent, TrackFormat
+from everreel.media.recent_units import RecentUnits
 from everreel.media.segment import Break, Cause, FormatChange, Sample, TimelineEvent
 from everreel.media.track_clock import TrackClock
 
@@ -42,12 +42,6 @@ DRIFT_PPM = 300
 NUDGE_US = 25
 """Distance kept between equal decode times: more than one tick of every timescale we write."""
 
-REMEMBER_US = 20_000_000
-"""Units of the last 20 s are remembered to recognise them when a server sends them again."""
-
-REMEMBER_UNITS = 8192
-"""The same bound in units, for sources with absurd rates."""
-
 APART_US = 5_000_000
 """Tracks on one clock start this near to each other; farther apart is another clock."""
 
@@ -56,8 +50,6 @@ FRAME_US = 40_000
 
 REFERENCE_WAIT_US = 1_500_000
 """How long tracks with clocks of their own wait for a common reference before arrival decides."""
-
-_Mark = tuple[int, bytes, bytes]
 
 
 class Timeline:
@@ -87,8 +79,7 @@ class Timeline:
         self._probation_until_us = 0
         self._reference_until_us: int | None = None
         self._same_clock = False
-        self._seen: dict[tuple[Medium, int], _Mark] = {}
-        self._order: deque[tuple[Medium, int]] = deque()
+        self._recent = RecentUnits()
 
     # ------------------------------------------------------------------ what callers use
 
@@ -190,14 +181,8 @@ class Timeline:
         delay = now_us - dts_us
         if self._delay_us is None or delay < self._delay_us:
             self._delay_us = delay
-        data = unit.data
-        key = (medium, pts_us)
-        self._seen[key] = (len(data), data[:24], data[-24:])
-        order = self._order
-        order.append(key)
-        while order[0][1] < pts_us - REMEMBER_US or len(order) > REMEMBER_UNITS:
-            self._seen.pop(order.popleft(), None)
-        out.append(Sample(medium, pts_us, dts_us, unit.keyframe, data))
+        self._recent.add(medium, pts_us, unit.data)
+        out.append(Sample(medium, pts_us, dts_us, unit.keyframe, unit.data))
 
     # ------------------------------------------------------------------ the repairs
 
@@ -249,8 +234,7 @@ class Timeline:
         move_us = at_us - dts_us
         self._shift_us += move_us
         self._delay_us = now_us - at_us
-        self._seen.clear()
-        self._order.clear()
+        self._recent.clear()
         for other in self._tracks.values():
             other.stale_us = None if other.last_us is None else other.last_us + move_us
             other.last_us = None
@@ -275,9 +259,8 @@ class Timeline:
         off, are a new clock.
         """
         dts_us, pts_us = times_us
-        known = self._seen.get((unit.medium, pts_us))
-        data = unit.data
-        if known is not None and known == (len(data), data[:24], data[-24:]):
+        repeated = self._recent.holds(unit.medium, pts_us, unit.data)
+        if repeated:
             self._same_clock = True
             self._count("repeated")
             return None
@@ -288,7 +271,7 @@ class Timeline:
             if track.last_us is not None and dts_us <= track.last_us:
                 self._count("repeated")  # older than what we remember
                 return None
-        elif known is not None or not (
+        elif repeated is False or not (
             ahead_us > -STEP_US and abs(ahead_us - waited_us) < JUMP_AHEAD_US
         ):
             return self._reset(track, dts_us, now_us, out, Cause.RECONNECT)
@@ -329,7 +312,9 @@ class Timeline:
             self._align_by_arrival()
             self._release(out)
             return
-        newest = next(((at, u) for at, u in reversed(self._held) if isinstance(u, AccessUnit)), None)
+        newest = next(
+            ((at, u) for at, u in reversed(self._held) if isinstance(u, AccessUnit)), None
+        )
         late_us = 0 if newest is None else self._late_us(*newest)
         if late_us < CATCH_UP_US:
             self._release(out)
@@ -361,8 +346,7 @@ class Timeline:
             if track.last_us is not None:
                 track.last_us += late_us
         self._end_us = end_us + late_us
-        self._seen.clear()
-        self._order.clear()
+        self._recent.clear()
         self._count("outage")
         out.append(Break(Cause.OUTAGE, first_us + late_us, late_us, continuous=True))
 
@@ -396,16 +380,15 @@ class Timeline:
         if self._all_aligned():
             return True
         track = self._tracks.get(unit.medium)
-        if track is None or track.aligned and self._end_us is not None:
+        if track is None or (track.aligned and self._end_us is not None):
             return True
         if len(self._tracks) == 1:
             track.aligned = True  # nothing to align with
             return True
-        if self._end_us is not None and any(t.last_us is not None for t in self._tracks.values()):
-            if all(t.joined for t in self._tracks.values()):
-                # A track that appears late and without a reference: it starts now.
-                track.align(unit.pts, now_us - self.delay_us - self._shift_us)
-                return True
+        if self._end_us is not None and all(other.joined for other in self._tracks.values()):
+            # A track that appears late and without a reference: it starts now.
+            track.align(unit.pts, now_us - self.delay_us - self._shift_us)
+            return True
         self._reference_until_us = now_us + REFERENCE_WAIT_US
         return False
 

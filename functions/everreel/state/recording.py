@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from everreel.errors import EverreelError
 from everreel.media.segment import Gap
 from everreel.state.status import Status
 
@@ -77,6 +78,11 @@ class Failure:
     message: str
     field: str | None = None
 
+    @classmethod
+    def of(cls, error: EverreelError) -> "Failure":
+        """Write an error down as users may read it."""
+        return cls(error.code, error.blame.value, error.message, error.field)
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -143,6 +149,15 @@ class Progress:
     idle_us: int = 0
     reconnects: int = 0
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LapOrder:
+    """Which lap an invocation is to run."""
+
+    sid: str
+    lane: str
+    lap: int
 
 
 @dataclass(frozen=True, slots=True)

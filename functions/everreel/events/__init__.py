@@ -1,0 +1,1 @@
+"""What everreel tells the world: the bus port and its adapters."""

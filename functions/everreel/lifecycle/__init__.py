@@ -1,0 +1,1 @@
+"""What every door does: acquire, start, query, list, stop."""

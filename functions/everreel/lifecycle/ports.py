@@ -1,0 +1,20 @@
+"""What the use cases need of the cloud besides the table: something that runs laps and looks."""
+
+from typing import Protocol
+
+from everreel.state.recording import LapOrder
+
+
+class Runner(Protocol):
+    """Starts the asynchronous work of a recording."""
+
+    def invoke_lap(self, order: LapOrder) -> str:
+        """Queue a recorder invocation; return its request id at once. Raises: ServiceFault."""
+        ...
+
+    def supervise(self, sid: str) -> None:
+        """Start the supervision of a recording; again for the same sid changes nothing.
+
+        Raises: ServiceFault.
+        """
+        ...

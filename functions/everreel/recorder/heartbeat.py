@@ -1,0 +1,78 @@
+"""The lap's pulse: tells its progress every few seconds and brings back orders."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from everreel.clock import Clock
+from everreel.errors import EverreelError
+from everreel.state.ports import Orders, Recordings
+from everreel.state.recording import Progress
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Beats on a thread of its own, so that a lap that hangs in the store still tells the truth.
+
+    Attributes:
+        stop: set once somebody asked the recording to stop.
+        fenced: set once another lap owns the lane.
+    """
+
+    def __init__(
+        self,
+        recordings: Recordings,
+        lap: tuple[str, str, int],
+        progress: Callable[[], Progress],
+        *,
+        every_s: float,
+        clock: Clock,
+    ) -> None:
+        """Prepare to beat for `lap` (sid, lane, lap number) every `every_s` seconds."""
+        self.stop = threading.Event()
+        self.fenced = threading.Event()
+        self._recordings = recordings
+        self._lap = lap
+        self._progress = progress
+        self._every_s = every_s
+        self._clock = clock
+        self._wake = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat, the first time at once."""
+        self._thread.start()
+
+    def now(self) -> None:
+        """Beat now: something changed that a caller waits for."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stop beating; returns when no beat is under way (at most a few seconds)."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join(5.0)
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._wake.clear()
+            self._beat()
+            self._wake.wait(self._every_s)
+
+    def _beat(self) -> None:
+        sid, lane, lap = self._lap
+        try:
+            orders: Orders = self._recordings.beat(
+                sid, lane, lap, self._progress(), self._clock.utc_us()
+            )
+        except EverreelError as error:
+            # Recording goes on without a pulse: media is worth more than the report of it. The
+            # supervisor sees the missing beats, and the fence keeps two writers apart.
+            log.warning("beat failed", extra={"error": error.message})
+            return
+        if orders.fenced:
+            self.fenced.set()
+        if orders.stop:
+            self.stop.set()

@@ -1,0 +1,311 @@
+"""Runs one lap: joins the source, records until something ends it, and leaves nothing behind."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from everreel.clock import MICROSECONDS, Clock
+from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError
+from everreel.events.ports import Event, EventBus, Happening
+from everreel.media.access_unit import Medium, SourceEvent
+from everreel.media.segment import Segment
+from everreel.media.segmenter import Segmenter
+from everreel.media.timeline import Timeline
+from everreel.protocols.ports import Source
+from everreel.recorder.heartbeat import Heartbeat
+from everreel.recorder.orders import LapSettings, Outcome
+from everreel.recorder.package import Packaged, Packager
+from everreel.recorder.publish import Publisher
+from everreel.recorder.uploads import UploadQueue
+from everreel.state.ports import Recordings
+from everreel.state.recording import (
+    Failure,
+    LapOrder,
+    Progress,
+    Reason,
+    Recording,
+    Subscribe,
+)
+from everreel.state.status import Status
+from everreel.store.ports import ObjectStore
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.25
+"""Longest wait for media before stop, deadline and idle time are looked at again."""
+
+REOPEN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
+"""Pauses between tries to open the source; the last one repeats until the idle time is up."""
+
+
+def run_lap(
+    order: LapOrder,
+    *,
+    open_source: Callable[[str], Source],
+    store: ObjectStore,
+    recordings: Recordings,
+    bus: EventBus,
+    clock: Clock,
+    settings: LapSettings,
+    deadline_s: float,
+    request_id: str,
+) -> Outcome:
+    """Record until stop, idle time, a limit or a failure; then drain and close the lap.
+
+    Args:
+        order: which lap this is; a duplicate or late order ends at once without a trace.
+        open_source: opens a recording's source through the guard.
+        store: the bucket.
+        recordings: the state table.
+        bus: where events go.
+        clock: time.
+        settings: the deployment's choices.
+        deadline_s: `clock.monotonic()` at which the function is killed.
+        request_id: of the invocation.
+    """
+    try:
+        recording = recordings.claim(order.sid, order.lane, order.lap, request_id, clock.utc_us())
+    except FenceLost as lost:
+        log.warning("not our lap: %s", lost.message)
+        return Outcome(order.sid, Reason.FAULT, None, Progress(Status.STARTING), fenced=True)
+    publisher = Publisher(recording, order, store=store, recordings=recordings, bus=bus)
+    lap = _Lap(recording, order, open_source, publisher, recordings, clock, settings, deadline_s)
+    outcome = lap.run()
+    if not outcome.fenced:
+        _close(outcome, order, recordings, bus, clock)
+    return outcome
+
+
+def _close(
+    outcome: Outcome, order: LapOrder, recordings: Recordings, bus: EventBus, clock: Clock
+) -> None:
+    """Write down how the lap ended, then tell the bus: the row is the truth, the event a hint."""
+    recordings.end_lap(
+        order.sid,
+        order.lane,
+        order.lap,
+        outcome.reason,
+        outcome.failure,
+        outcome.progress,
+        clock.utc_us(),
+    )
+    detail: dict[str, object] = {
+        "lane": order.lane,
+        "lap": order.lap,
+        "reason": outcome.reason.value,
+        "segments": outcome.progress.segments,
+        "mediaSeconds": outcome.progress.media_us / MICROSECONDS,
+    }
+    if outcome.failure is not None:
+        detail["error"] = {"code": outcome.failure.code, "message": outcome.failure.message}
+    try:
+        bus.publish(Event(Happening.LAP_ENDED, order.sid, detail))
+    except EverreelError as error:
+        log.warning("LapEnded not published, the next look finds it: %s", error.message)
+
+
+class _Lap:
+    """The state of a running lap."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        order: LapOrder,
+        open_source: Callable[[str], Source],
+        publisher: Publisher,
+        recordings: Recordings,
+        clock: Clock,
+        settings: LapSettings,
+        deadline_s: float,
+    ) -> None:
+        options = recording.options
+        now_s = clock.monotonic()
+        self._recording = recording
+        self._order = order
+        self._open_source = open_source
+        self._publisher = publisher
+        self._clock = clock
+        self._settings = settings
+        self._leave_s = deadline_s - settings.drain_s
+        self._full_s = now_s + options.max_duration_s if options.max_duration_s else None
+        self._idle_s = options.max_idle_s
+        self._media_at_s = now_s
+        self._status = Status.STARTING
+        self._note = ""
+        self._reopens = 0
+        self._timeline = Timeline(paced=not _comes_in_bursts(recording.source))
+        self._segmenter = Segmenter(options.segment_s * MICROSECONDS)
+        self._packager = Packager(options.container)
+        self._uploads: UploadQueue[Packaged] = UploadQueue(
+            publisher.publish, limit_bytes=settings.queue_bytes, clock=clock
+        )
+        self._heart = Heartbeat(
+            recordings,
+            (order.sid, order.lane, order.lap),
+            self._progress,
+            every_s=settings.beat_s,
+            clock=clock,
+        )
+        publisher.on_first_commit = self._heart.now
+
+    def run(self) -> Outcome:
+        """Record, then leave in order."""
+        failure: Failure | None = None
+        self._heart.start()
+        try:
+            reason = self._record()
+        except FenceLost:
+            self._heart.fenced.set()
+            reason = Reason.FAULT
+        except EverreelError as error:
+            reason, failure = _reason_of(error), Failure.of(error)
+        if not self._heart.fenced.is_set():
+            reason, failure = self._drain(reason, failure)
+        self._heart.close()
+        fenced = self._heart.fenced.is_set()
+        self._uploads.close(drain_s=0.0)
+        return Outcome(self._order.sid, reason, failure, self._progress(), fenced=fenced)
+
+    # ------------------------------------------------------------------ the loop
+
+    def _record(self) -> Reason:
+        """Keep the source open and feed what it sends; return why the lap ends."""
+        tries = 0
+        lost: SourceError | None = None
+        while (ending := self._ending()) is None:
+            try:
+                source = self._open_source(self._recording.source)
+            except SourceError as error:
+                lost = self._after(error, tries)
+                tries += 1
+                continue
+            if self._reopens:
+                self._timeline.reopened()
+            try:
+                while (ending := self._ending()) is None:
+                    events = source.read(POLL_S)
+                    if events:
+                        tries, lost = 0, None
+                    self._take(events)
+            except SourceError as error:
+                self._store(self._segmenter.feed(self._timeline.flush()))
+                lost = self._after(error, tries)
+                tries += 1
+            finally:
+                source.close()
+        if ending is Reason.IDLE and lost is not None and self._segmenter.origin_us is None:
+            raise lost  # nothing ever came: what the server said is the better answer
+        return ending
+
+    def _after(self, error: SourceError, tries: int) -> SourceError:
+        """Wait before the source is opened again. Raises: the error if no retry can help."""
+        if error.retry is Retry.NEVER:
+            raise error
+        self._reopens += 1
+        self._note = f"waiting for the source: {error.message}"
+        log.warning("source lost (%s): %s", error.code, error.message)
+        until_s = self._clock.monotonic() + REOPEN_S[min(tries, len(REOPEN_S) - 1)]
+        while self._ending() is None and self._clock.monotonic() < until_s:
+            self._heart.stop.wait(POLL_S / 2)
+        return error
+
+    def _ending(self) -> Reason | None:
+        """Tell what ends the lap, if anything does."""
+        if self._heart.fenced.is_set():
+            raise FenceLost("another lap has taken over")
+        if self._uploads.failure is not None:
+            raise self._uploads.failure
+        if self._heart.stop.is_set():
+            return Reason.STOPPED
+        now_s = self._clock.monotonic()
+        if self._full_s is not None and now_s >= self._full_s:
+            return Reason.MAX_DURATION
+        if now_s >= self._leave_s:
+            return Reason.LAP_LIMIT
+        if now_s - self._media_at_s >= self._idle_s:
+            return Reason.IDLE
+        return None
+
+    def _take(self, events: Sequence[SourceEvent]) -> None:
+        events = wanted(events, self._recording.options.subscribe)
+        now_s = self._clock.monotonic()
+        if events:
+            self._media_at_s = now_s
+            self._note = ""
+            if self._status < Status.PARTLY_READY:
+                self._reached(Status.PARTLY_READY)
+        segments = self._segmenter.feed(self._timeline.feed(events, round(now_s * MICROSECONDS)))
+        if self._status < Status.READY and self._segmenter.origin_us is not None:
+            self._reached(Status.READY)
+        if segments:
+            self._store(segments)
+
+    def _reached(self, status: Status) -> None:
+        self._status = status
+        self._heart.now()
+
+    def _store(self, segments: Sequence[Segment]) -> None:
+        """Queue segments for the store; the first one fixes what UTC the recording began at."""
+        for segment in segments:
+            if not self._publisher.origin_utc_us:
+                self._publisher.origin_utc_us = self._origin_utc_us()
+            self._uploads.put(self._packager.package(segment), wait_s=self._settings.full_wait_s)
+
+    def _origin_utc_us(self) -> int:
+        """UTC of recording timeline 0: when its first keyframe would have arrived without delay."""
+        origin_us = (self._segmenter.origin_us or 0) + self._timeline.delay_us
+        return self._clock.utc_us() - round(self._clock.monotonic() * MICROSECONDS) + origin_us
+
+    # ------------------------------------------------------------------ the end
+
+    def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
+        """Commit what was received, with the time that is left."""
+        try:
+            segments = self._segmenter.feed(self._timeline.flush())
+            self._store([*segments, *self._segmenter.flush()])
+            drained = self._uploads.close(drain_s=self._settings.drain_s - 5.0)
+            if self._uploads.failure is not None:
+                raise self._uploads.failure
+            if drained:
+                self._publisher.finish()
+        except FenceLost:
+            self._heart.fenced.set()
+        except EverreelError as error:
+            if failure is None:
+                return _reason_of(error), Failure.of(error)
+            log.error("not everything received was stored: %s", error.message)  # noqa: TRY400
+        return reason, failure
+
+    def _progress(self) -> Progress:
+        done = self._publisher
+        idle_s = max(0.0, self._clock.monotonic() - self._media_at_s)
+        return Progress(
+            status=Status.IN_PROGRESS if done.segments else self._status,
+            segments=done.segments,
+            bytes=done.bytes,
+            media_us=done.media_us,
+            received_us=max(self._segmenter.received_us, done.media_us),
+            idle_us=round(idle_s * MICROSECONDS) if idle_s > 2 * POLL_S else 0,
+            reconnects=self._reopens,
+            note=self._uploads.waiting_for_store or self._note,
+        )
+
+
+def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[SourceEvent]:
+    """Leave out the medium that nobody asked for."""
+    if subscribe is Subscribe.BOTH:
+        return events
+    keep = Medium.VIDEO if subscribe is Subscribe.VIDEO else Medium.AUDIO
+    return [event for event in events if event.medium is keep]
+
+
+def _reason_of(error: EverreelError) -> Reason:
+    if isinstance(error, SourceError):
+        return Reason.SOURCE_FAILED
+    if error.blame is Blame.DESTINATION:
+        return Reason.DESTINATION_FAILED
+    return Reason.FAULT
+
+
+def _comes_in_bursts(url: str) -> bool:
+    """HLS delivers a segment at a time, so lateness says nothing about missing media."""
+    return ".m3u8" in url.lower()
