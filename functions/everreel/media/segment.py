@@ -75,6 +75,22 @@ class Gap:
     duration_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class TrackRange:
+    """Where a track's fragment lies inside a segment object and what it holds.
+
+    Attributes:
+        medium: "video" or "audio".
+        offset, length: bytes of moof+mdat inside the object (whole object for MPEG-TS).
+        units: access units.
+    """
+
+    medium: str
+    offset: int
+    length: int
+    units: int
+
+
 @dataclass(slots=True)
 class Segment:
     """One bucket of the recording: everything from its first keyframe up to the next segment's.

@@ -7,9 +7,9 @@ from everreel.media.access_unit import Medium, TrackFormat
 from everreel.media.bitstream.describe import codec_string
 from everreel.media.isobmff.fragment import media_segment
 from everreel.media.isobmff.init import init_segment
-from everreel.media.segment import Segment
+from everreel.media.segment import Segment, TrackRange
 from everreel.media.ts_writer import write_segment
-from everreel.state.recording import Container, TrackDescription, TrackRange
+from everreel.state.recording import Container, TrackDescription
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""The rows of the state table as plain records. Times are microseconds: `utc_us` since the epoch."""
+"""The rows of the state table as records. Times are microseconds: `utc_us` since the epoch."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from everreel.errors import EverreelError
-from everreel.media.segment import Gap
+from everreel.media.segment import Gap, TrackRange
 from everreel.state.status import Status
 
 
@@ -174,22 +174,6 @@ class Lap:
     progress: Progress
     reason: Reason | None = None
     failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrackRange:
-    """Where a track's fragment lies inside a segment object and what it holds.
-
-    Attributes:
-        medium: "video" or "audio".
-        offset, length: bytes of moof+mdat inside the object (whole object for MPEG-TS).
-        units: access units.
-    """
-
-    medium: str
-    offset: int
-    length: int
-    units: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from everreel.media.bitstream.describe import frame_samples
 from everreel.media.isobmff.boxes import box, full_box
 from everreel.media.isobmff.init import NON_SYNC, SYNC
 from everreel.media.isobmff.tracks import VIDEO_TIMESCALE, timescale, to_ticks, track_id
-from everreel.media.segment import Sample, Segment
-from everreel.state.recording import TrackRange
+from everreel.media.segment import Sample, Segment, TrackRange
 
 _DEFAULT_BASE_IS_MOOF = 0x02_0000
 _DEFAULT_FLAGS = 0x20
