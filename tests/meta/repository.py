@@ -46,6 +46,19 @@ def names_used(path: Path) -> set[str]:
     return found
 
 
+def modules_imported(path: Path) -> set[str]:
+    """List the dotted modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from everreel import wiring` imports everreel.wiring.
+            package = node.module == "everreel"
+            found |= {f"everreel.{a.name}" for a in node.names} if package else {node.module}
+    return found
+
+
 def relative(path: Path) -> str:
     """Name a file as the reader knows it."""
     return path.relative_to(ROOT).as_posix()

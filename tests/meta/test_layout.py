@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.meta.repository import (
     LIBRARY,
     ROOT,
     handler_folders,
+    modules_imported,
     names_used,
     python_files,
     relative,
@@ -76,6 +78,23 @@ def test_handlers_when_counted_then_stay_thin() -> None:
         if lines_of(folder / "handler.py") > LONGEST_HANDLER
     }
     assert not long, f"move the work into everreel (at most {LONGEST_HANDLER} lines): {long}"
+
+
+def test_handlers_when_they_import_then_only_wiring_words_and_the_door() -> None:
+    allowed = ("everreel.wiring", "everreel.contract", "everreel.http")
+    foreign = {
+        relative(folder): reached
+        for folder in handler_folders()
+        if (
+            reached := sorted(
+                name
+                for name in modules_imported(folder / "handler.py")
+                if name.split(".")[0] not in sys.stdlib_module_names
+                and not any(name == known or name.startswith(known + ".") for known in allowed)
+            )
+        )
+    }
+    assert not foreign, f"a handler parses, calls once and dumps; the rest is wired: {foreign}"
 
 
 def test_modules_when_parsed_then_say_what_they_are_for() -> None:

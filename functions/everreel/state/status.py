@@ -1,4 +1,4 @@
-"""The life cycle of a recording. Every transition there is stands in `TRANSITIONS`, nowhere else."""
+"""The life cycle of a recording. Every transition stands in `TRANSITIONS`, nowhere else."""
 
 from enum import IntEnum
 
