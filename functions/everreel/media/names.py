@@ -11,7 +11,7 @@ from enum import StrEnum
 from everreel.errors import InvalidRequest
 from everreel.ids import is_name, is_sid
 from everreel.media.access_unit import Medium
-from everreel.state.recording import Container
+from everreel.media.index import Container
 
 LIVE = "live.m3u8"
 INDEX = "index.m3u8"
