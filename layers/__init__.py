@@ -1,0 +1,1 @@
+"""Lambda layers: other people's code only, built without Docker."""
