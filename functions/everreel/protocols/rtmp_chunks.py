@@ -23,9 +23,11 @@ _STAMPS = 1 << 32
 class _ChunkStream:
     """What the headers of one chunk stream inherit from those before."""
 
-    __slots__ = ("body", "delta", "extended", "field", "kind", "length", "stamp")
+    __slots__ = ("body", "delta", "extended", "field", "kind", "length", "marker", "stamp")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        # The whole header of a chunk that goes on with a message, if it has no timestamp.
+        self.marker = 0xC0 | number if number < 64 else -1
         self.stamp = 0
         self.delta = 0
         self.length = 0
@@ -83,6 +85,7 @@ class ChunkReader:
             whole = self._payload(stream, data[at:after])
             at = after
             if whole is None:
+                at = self._follow(stream, data, at)
                 continue
             if stream.kind == SET_CHUNK_SIZE:
                 self._set_chunk_size(whole)
@@ -160,6 +163,21 @@ class ChunkReader:
             raise SourceMalformed(f"RTMP holds back more than {MAX_HELD >> 20} MiB of messages")
         return None
 
+    def _follow(self, stream: _ChunkStream, data: bytes, at: int) -> int:
+        """Take the chunks that go on with the message, but for its last: most of a picture."""
+        body = stream.body
+        if body is None or stream.extended:
+            return at
+        size, marker, last = self._chunk_size, stream.marker, len(data) - self._chunk_size
+        before = len(body)
+        for _ in range((stream.length - before - 1) // size):
+            if at >= last or data[at] != marker:
+                break
+            body += data[at + 1 : at + 1 + size]
+            at += size + 1
+        self._partial += len(body) - before
+        return at
+
     def _drop(self, stream: _ChunkStream) -> None:
         if stream.body is not None:
             self._partial -= len(stream.body)
@@ -170,7 +188,7 @@ class ChunkReader:
             raise SourceMalformed(f"RTMP chunk stream {number} begins without a message header")
         if len(self._streams) >= MAX_CHUNK_STREAMS:
             raise SourceMalformed(f"RTMP uses more than {MAX_CHUNK_STREAMS} chunk streams")
-        stream = self._streams[number] = _ChunkStream()
+        stream = self._streams[number] = _ChunkStream(number)
         return stream
 
     def _set_chunk_size(self, body: bytes) -> None:

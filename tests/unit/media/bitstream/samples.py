@@ -1,0 +1,27 @@
+"""Parameter sets that x264 and x265 wrote."""
+
+H264_SPS = bytes.fromhex("674d400ceca0a0cf53e022000003000200000300641e28532c")
+H264_PPS = bytes.fromhex("68ce0fc8")
+"""318x180, Main, level 1.2, two reorder frames, cropped."""
+
+H264_SPS_HIGH_422 = bytes.fromhex("677a0028b6cd94078044fcb8088000000300800000190f8b16cb")
+"""1920x1080 interlaced, 10 bits."""
+
+H264_SPS_ZERO_LATENCY = bytes.fromhex("67640028acb200f0044fcb80880000030008000003019478c19240")
+H264_SPS_HRD = bytes.fromhex(
+    "67640014ace40b13b01100000300010000030032604000f424001e84a4c30078a14890"
+)
+"""176x144 with HRD parameters and one reorder frame."""
+
+H265_VPS = bytes.fromhex("40010c01ffff01600000030090000003000003003c959409")
+H265_SPS = bytes.fromhex(
+    "42010101600000030090000003000003003ca00a080c1d4d965654a4c2f0168080000003008000000c84"
+)
+H265_PPS = bytes.fromhex("4401c073c189")
+"""318x182, Main, level 2, cropped."""
+
+H265_SPS_MAIN10 = bytes.fromhex(
+    "42010202200000030090000003000003003c0000a01620244d965662b349265780b404000003000400000300"
+    "6580525978003d090007a12e000f424001e84880"
+)
+"""176x144, Main 10, two temporal sub-layers."""
