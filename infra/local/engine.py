@@ -12,6 +12,7 @@ its owner: whichever way the owner ends, the whole group ends with it.
 
 import argparse
 import atexit
+import fcntl
 import json
 import os
 import re
@@ -27,7 +28,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "000000000000"
@@ -82,6 +83,7 @@ class LocalEngine:
         self._engine_python = engine_python
         self._lambda_python = lambda_python
         self._process: subprocess.Popen[bytes] | None = None
+        self._claim: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -111,23 +113,39 @@ class LocalEngine:
         """Start the engine and wait until it answers.
 
         Raises:
-            EngineError: a virtual environment is missing, or the engine did not come up.
+            EngineError: a virtual environment is missing, another engine uses the directory, or
+                the engine did not come up.
         """
         for python in (self._engine_python, self._lambda_python):
             if not python.exists():
                 raise EngineError(f"{python} is missing: run `make setup`")
         if self._process is not None:
             raise EngineError("the local engine is running already: stop() it first")
+        self._claim_directory()
         atexit.register(self.stop)
         for tries_left in reversed(range(1 if self._fixed_port else _START_TRIES)):
             try:
                 self._launch()
             except EngineError:
-                self.stop()
+                self._end()
                 if not tries_left:
+                    self.stop()
                     raise
             else:
                 return
+
+    def _claim_directory(self) -> None:
+        """Take the directory for this engine alone; the claim ends with this process."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        claim = (self.directory / "engine.lock").open("wb")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            claim.close()
+            raise EngineError(
+                f"another engine uses {self.directory}: end it, or choose another directory"
+            ) from error
+        self._claim = claim
 
     def _launch(self) -> None:
         self.port = self._fixed_port or free_port()
@@ -176,10 +194,16 @@ class LocalEngine:
 
     def stop(self) -> None:
         """End the engine and every function process; remove its temporary files. Repeatable."""
+        atexit.unregister(self.stop)
+        self._end()
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        atexit.unregister(self.stop)
         # The leader is not reaped yet, so its id still means this group and no other.
         try:
             os.killpg(process.pid, signal.SIGKILL)

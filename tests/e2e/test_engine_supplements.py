@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.deploy import DeploymentError, deploy, deploy_template
-from infra.local.engine import ROOT, LocalEngine
+from infra.local.engine import ROOT, EngineError, LocalEngine
 from tests.e2e.engine_fixture import assembly
 from tests.e2e.probe_stack import Stack, notes, task, until
 
@@ -43,6 +43,11 @@ def test_engine_when_started_then_it_listens_on_loopback_only(stack: Stack) -> N
     port = f":{stack.engine.port:04X}"
     listening = [row.split()[1] for row in sockets if row.split()[3] == "0A"]
     assert [address for address in listening if address.endswith(port)] == [f"0100007F{port}"]
+
+
+def test_engine_when_its_directory_is_taken_then_a_second_one_says_so(stack: Stack) -> None:
+    with pytest.raises(EngineError, match="another engine uses"):
+        LocalEngine(stack.engine.directory).start()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
