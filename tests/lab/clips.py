@@ -1,4 +1,4 @@
-"""Test media: encoded once per machine into `.cache/lab/`, each with clock, flash, beep and counter.
+"""Test media, encoded once per machine into `.cache/lab/`: with counter, flash and beep.
 
 Every second, on the second, the left half of the picture turns white for two frames and a 1 kHz
 tone sounds for 100 ms. A frame counter is burnt in, and faint noise lies under the tone, so that no
