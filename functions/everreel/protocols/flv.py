@@ -149,7 +149,7 @@ class FlvTracks:
         if first & 0x80:
             packet, at, fourcc = _enhanced(payload, first & 15, _VIDEO_MULTITRACK)
             codec = _VIDEO_FOURCC.get(fourcc)
-            name = fourcc.decode("ascii", "replace")
+            name = _printable(fourcc)
             if packet == _FRAME:
                 at += 3
         else:
@@ -200,7 +200,7 @@ class FlvTracks:
             packet, at, fourcc = _enhanced(payload, payload[0] & 15, _AUDIO_MULTITRACK)
             known = _AUDIO_FOURCC.get(fourcc)
             if known is None:
-                name = fourcc.decode("ascii", "replace")
+                name = _printable(fourcc)
                 raise SourceUnsupported(f"audio codec {name} cannot be recorded; send AAC or Opus")
             codec = known
         else:
@@ -323,3 +323,7 @@ def _enhanced(payload: bytes, packet: int, multitrack: int) -> tuple[int, int, b
     if len(fourcc) < 4:
         raise SourceMalformed("FLV tag ends before its FourCC")
     return packet, at + 4, fourcc
+
+
+def _printable(fourcc: bytes) -> str:
+    return "".join(chr(byte) if 32 < byte < 127 else "?" for byte in fourcc)
