@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 import time
-from errno import EINPROGRESS
+from errno import ECONNREFUSED, EINPROGRESS
 from typing import TYPE_CHECKING, Protocol
 
 from everreel.clock import Clock, SystemClock
@@ -110,7 +110,10 @@ class Connection:
         self._socket.setblocking(False)
         self._poll = select.poll()
         self._watch(select.POLLOUT)
-        code = self._socket.connect_ex((endpoint.address, endpoint.port))
+        try:
+            code = self._socket.connect_ex((endpoint.address, endpoint.port))
+        except OSError as error:
+            code = error.errno or ECONNREFUSED
         if code not in (0, EINPROGRESS):
             self._socket.close()
             raise self._unreachable(os.strerror(code))

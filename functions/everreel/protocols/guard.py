@@ -14,9 +14,9 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
-from everreel.errors import SourceError, SourceRefused, SourceUnreachable
+from everreel.errors import SourceError, SourceMalformed, SourceRefused, SourceUnreachable
 from everreel.protocols import addresses
 from everreel.protocols.ports import Endpoint
 
@@ -232,6 +232,18 @@ class Lookup:
             self._error = error
         finally:
             self._done.set()
+
+
+def join(base: str, reference: str) -> str:
+    """Make a redirect's or a playlist's reference absolute; judging it is left to the guard.
+
+    Source: RFC 3986 §5.
+    Raises: SourceMalformed.
+    """
+    try:
+        return urljoin(base, reference)
+    except ValueError as error:
+        raise SourceMalformed("the source refers to something that is no URL") from error
 
 
 def _refused(message: str) -> SourceRefused:

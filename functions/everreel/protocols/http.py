@@ -8,7 +8,7 @@ from urllib.parse import quote
 import h11
 
 from everreel.errors import SourceError, SourceMalformed, SourceUnreachable
-from everreel.protocols.connection import Connection
+from everreel.protocols.connection import Wire
 from everreel.protocols.guard import Target
 
 HEADER_MAX = 64 * 1024
@@ -33,10 +33,10 @@ class HttpLink:
         answered: bytes of the response under way have arrived.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, wire: Wire) -> None:
         self.used = False
         self.answered = False
-        self._connection = connection
+        self._wire = wire
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_MAX)
         self._where = ""
         self._in_body = False
@@ -61,7 +61,7 @@ class HttpLink:
             headers=[(b"Host", host.encode()), *headers.items()],
         )
         for event in (request, h11.EndOfMessage()):
-            self._connection.send(self._protocol.send(event) or b"")
+            self._wire.send(self._protocol.send(event) or b"")
 
     def receive(self, wait_s: float) -> Response | bytes | None:
         """Return the response, then pieces of its body, b"" at its end; None if nothing came.
@@ -78,7 +78,7 @@ class HttpLink:
                 raise self._broken() from error
             if found is not None:
                 return found
-            data = self._connection.recv(max(until - time.monotonic(), 0.0))
+            data = self._wire.recv(max(until - time.monotonic(), 0.0))
             if data is None:
                 return None
             self.answered = self.answered or bool(data)
@@ -89,7 +89,7 @@ class HttpLink:
 
     def coalesce(self, patience_s: float) -> None:
         """Take the body in larger, rarer pieces."""
-        self._connection.coalesce(patience_s)
+        self._wire.coalesce(patience_s)
 
     def recycle(self) -> bool:
         """Get ready for the next GET; tell whether both sides are willing."""
@@ -102,7 +102,7 @@ class HttpLink:
 
     def close(self) -> None:
         """Close at once, from any thread."""
-        self._connection.close()
+        self._wire.close()
 
     def _next(self) -> Response | bytes | None:
         """Take what h11 has ready: a response, or as much of the body as has arrived."""

@@ -8,7 +8,6 @@ import base64
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from everreel import redact
 from everreel.clock import Clock, SystemClock
@@ -22,7 +21,7 @@ from everreel.errors import (
 )
 from everreel.protocols import http_error
 from everreel.protocols.connection import Cancel, Connection
-from everreel.protocols.guard import HTTP_SCHEMES, Guard, Lookup, Target
+from everreel.protocols.guard import HTTP_SCHEMES, Guard, Lookup, Target, join
 from everreel.protocols.http import HttpLink, Response
 
 if TYPE_CHECKING:
@@ -214,6 +213,10 @@ class HttpStream:
         self._skip = 0
         self._patience_s: float | None = None
 
+    def restrict(self, limits: Limits) -> None:
+        """Hold a GET under way to other limits, now that it is known what it brings."""
+        self._limits = limits
+
     def recv(self, wait_s: float) -> bytes | None:
         """Return body bytes, None if none arrived within `wait_s` seconds, b"" at the end.
 
@@ -316,7 +319,7 @@ class HttpStream:
                 f"{redact.url(self.url)} redirects more than {REDIRECTS_MAX} times", field="source"
             )
         before = self._target
-        self.url = urljoin(self.url, location)
+        self.url = join(self.url, location)
         self._target = self._client.target(self.url)
         if before.tls and not self._target.tls:
             raise SourceRefused(

@@ -1,0 +1,294 @@
+"""A live HLS source: follows its playlists and parses its segments, one after the other.
+
+A segment is fetched whole before it is parsed, so that one that breaks off can be fetched again
+without a doubled access unit. Nothing is skipped silently: what could not be had is in `missed`.
+Timestamps are those of the segments; a discontinuity shows in them and is the timeline's business.
+
+Encrypted segments are refused before their key is fetched: no AES is at hand in the runtime.
+
+Source: RFC 8216.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Generator, Sequence
+
+from everreel import redact
+from everreel.clock import Clock, SystemClock
+from everreel.errors import (
+    Retry,
+    SourceDenied,
+    SourceEnded,
+    SourceError,
+    SourceNotFound,
+    SourceUnsupported,
+)
+from everreel.media.access_unit import Medium, SourceEvent
+from everreel.protocols.hls_cursor import Cause, Cursor, Missed
+from everreel.protocols.hls_playlist import MasterPlaylist, MediaPlaylist, Part, Segment, parse
+from everreel.protocols.hls_segments import SegmentReader
+from everreel.protocols.http_client import HttpClient, HttpStream, Limits
+
+PLAYLIST_LIMITS = Limits(body=16 << 20, total_s=15.0)
+SEGMENT_MAX = 64 << 20
+_ATTEMPTS = 3
+_FAILURES_MAX = 3
+_GRACE_TARGETS = 3
+_GRACE_MIN_S = 10.0
+_RETRY_PAUSE_MAX_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+# A step of the script yields what arrived; an empty step means that time is up for this read.
+_Steps = Generator[Sequence[SourceEvent], None, None]
+
+
+class _Rendition:
+    """One media playlist that is followed."""
+
+    def __init__(self, url: str, only: Medium | None, backfill_s: float) -> None:
+        self.url = url
+        self.only = only
+        self.cursor = Cursor(backfill_s)
+        self.reader = SegmentReader()
+        self.position_s = 0.0
+        self.failing_since: float | None = None
+        self.failures = 0
+
+
+class HlsSource:
+    """A `Source` of the segments of an HLS stream.
+
+    Promises: those of the `Source` port. Delivers segments in order of their media sequence,
+    alternate audio beside the video it belongs to.
+
+    Attributes:
+        missed: segments that could not be had, oldest first, the last 1000.
+    """
+
+    def __init__(
+        self,
+        client: HttpClient,
+        url: str,
+        *,
+        backfill_s: float = 0.0,
+        clock: Clock | None = None,
+        opened: tuple[HttpStream, bytes] | None = None,
+    ) -> None:
+        """Begin to follow `url`; nothing is fetched before the first `read`.
+
+        Args:
+            client: makes the GETs; closed by `close`.
+            url: a master or media playlist.
+            backfill_s: begin at least so long before the live edge, as far as the server lists it.
+            clock: tells when to reload.
+            opened: a GET of `url` under way, and what it has brought.
+        """
+        self.missed: list[Missed] = []
+        self._client = client
+        self._url = url
+        self._backfill_s = backfill_s
+        self._clock = clock or SystemClock()
+        self._opened = opened
+        self._renditions: list[_Rendition] = []
+        self._until = 0.0
+        self._closing = threading.Event()
+        self._failure: SourceError | None = None
+        self._script = self._run()
+
+    def read(self, wait_s: float) -> Sequence[SourceEvent]:
+        """Return the events that arrived, empty if none did within `wait_s` seconds.
+
+        Raises: SourceError of any kind; the source is then finished and must be reopened.
+        """
+        if self._failure is not None:
+            raise self._failure
+        self._until = time.monotonic() + wait_s
+        try:
+            while True:
+                events = next(self._script)
+                if events or time.monotonic() >= self._until:
+                    return events
+        except SourceError as error:
+            self._failure = error
+            self._client.close()
+            raise
+
+    def close(self) -> None:
+        """Close all sockets at once, from any thread, as often as one likes."""
+        self._closing.set()
+        self._client.close()
+
+    # ------------------------------------------------------------------ the script
+
+    def _run(self) -> _Steps:
+        """Follow the playlists until the stream ends; raises at its end."""
+        yield from self._open()
+        while True:
+            for rendition in self._renditions:
+                if self._is_due(rendition):
+                    yield from self._reload(rendition)
+            waiting = [r for r in self._renditions if r.cursor.waiting]
+            if waiting:
+                behind = min(waiting, key=lambda r: r.position_s)
+                segment = behind.cursor.pop()
+                if segment is not None:
+                    yield from self._segment(behind, segment)
+            elif all(r.cursor.done for r in self._renditions):
+                raise SourceEnded(f"{redact.url(self._url)} has ended (EXT-X-ENDLIST)")
+            else:
+                due = min(r.cursor.reload_at for r in self._renditions if not r.cursor.done)
+                yield from self._pause_until(due)
+
+    def _open(self) -> _Steps:
+        """Load the first playlist and, behind a master playlist, those it leads to."""
+        stream, head = self._opened or (self._client.get(self._url, PLAYLIST_LIMITS), b"")
+        stream.restrict(PLAYLIST_LIMITS)
+        asked_at = self._clock.monotonic()
+        playlist = yield from self._playlist(stream, head)
+        if isinstance(playlist, MediaPlaylist):
+            rendition = _Rendition(stream.url, None, self._backfill_s)
+            rendition.cursor.update(playlist, asked_at)
+            self._renditions.append(rendition)
+            return
+        video, audio = playlist.best()
+        self._renditions.append(
+            _Rendition(video, None if audio is None else Medium.VIDEO, self._backfill_s)
+        )
+        if audio is not None:
+            self._renditions.append(_Rendition(audio, Medium.AUDIO, self._backfill_s))
+        for rendition in self._renditions:
+            yield from self._load(rendition)
+
+    def _load(self, rendition: _Rendition) -> _Steps:
+        asked_at = self._clock.monotonic()
+        stream = self._client.get(rendition.url, PLAYLIST_LIMITS)
+        playlist = yield from self._playlist(stream, b"")
+        if isinstance(playlist, MasterPlaylist):
+            raise SourceUnsupported(
+                "the HLS master playlist leads to another master playlist", field="source"
+            )
+        missed = rendition.cursor.update(playlist, asked_at)
+        if missed is not None:
+            self._declare(missed)
+
+    def _is_due(self, rendition: _Rendition) -> bool:
+        cursor = rendition.cursor
+        return not cursor.ended and self._clock.monotonic() >= cursor.reload_at
+
+    def _reload(self, rendition: _Rendition) -> _Steps:
+        """Load a playlist again; failures are borne for a few target durations."""
+        try:
+            yield from self._load(rendition)
+        except SourceError as error:
+            now = self._clock.monotonic()
+            since = rendition.failing_since if rendition.failing_since is not None else now
+            rendition.failing_since = since
+            grace_s = max(_GRACE_TARGETS * rendition.cursor.target_s, _GRACE_MIN_S)
+            if _is_final(error) or now - since > grace_s:
+                raise
+            rendition.cursor.failed(now)
+            _log.warning("hls: playlist not reloaded: %s", error.message)
+        else:
+            rendition.failing_since = None
+
+    def _segment(self, rendition: _Rendition, segment: Segment) -> _Steps:
+        """Fetch and parse one segment, or declare it missed."""
+        if segment.encrypted:
+            raise SourceUnsupported(
+                f"the HLS source is encrypted ({segment.encrypted[:20]}): offer it in the clear",
+                field="source",
+            )
+        rendition.position_s += segment.duration_s
+        if segment.gap:
+            self._declare(Missed(segment.sequence, 1, segment.duration_s, Cause.GAP_TAG))
+            return
+        try:
+            if segment.init is not None and segment.init != rendition.reader.init:
+                init = yield from self._fetch_again(segment.init, rendition.cursor.target_s)
+                yield self._only(rendition, rendition.reader.start(segment.init, init))
+            body = yield from self._fetch_again(segment.media, rendition.cursor.target_s)
+            for events in rendition.reader.read(body, segment.init):
+                yield self._only(rendition, events)
+        except SourceError as error:
+            rendition.failures += 1
+            if _is_final(error) or rendition.failures >= _FAILURES_MAX:
+                raise
+            cause = Cause.NOT_FOUND if isinstance(error, SourceNotFound) else Cause.FAILED
+            self._declare(Missed(segment.sequence, 1, segment.duration_s, cause))
+        else:
+            rendition.failures = 0
+
+    # ------------------------------------------------------------------ fetching and waiting
+
+    def _playlist(
+        self, stream: HttpStream, head: bytes
+    ) -> Generator[Sequence[SourceEvent], None, MediaPlaylist | MasterPlaylist]:
+        body = yield from self._body(stream, head)
+        return parse(body, stream.url)
+
+    def _fetch_again(
+        self, part: Part, target_s: float
+    ) -> Generator[Sequence[SourceEvent], None, bytes]:
+        """Fetch a segment, again if it fails: it may appear late or the connection may break."""
+        limits = Limits(body=SEGMENT_MAX, total_s=max(3 * target_s, 15.0))
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                stream = self._client.get(part.url, limits, part.byte_range)
+                return (yield from self._body(stream, b""))
+            except SourceError as error:
+                if _is_final(error):
+                    raise
+                _log.warning("hls: attempt %d for a segment failed: %s", attempt, error.message)
+            pause_s = min(target_s / 2, _RETRY_PAUSE_MAX_S)
+            yield from self._pause_until(self._clock.monotonic() + pause_s)
+        stream = self._client.get(part.url, limits, part.byte_range)
+        return (yield from self._body(stream, b""))
+
+    def _body(
+        self, stream: HttpStream, head: bytes
+    ) -> Generator[Sequence[SourceEvent], None, bytes]:
+        pieces = [head]
+        while True:
+            data = stream.recv(self._left_s())
+            if data is None:
+                yield ()
+            elif data:
+                pieces.append(data)
+            else:
+                return b"".join(pieces)
+
+    def _pause_until(self, due: float) -> _Steps:
+        while True:
+            if self._client.over():
+                raise SourceEnded(f"{redact.url(self._url)} was closed on our side")
+            left_s = due - self._clock.monotonic()
+            if left_s <= 0:
+                return
+            self._closing.wait(min(left_s, self._left_s(), 0.2))
+            yield ()
+
+    def _left_s(self) -> float:
+        return max(self._until - time.monotonic(), 0.0)
+
+    # ------------------------------------------------------------------ what is delivered
+
+    def _only(self, rendition: _Rendition, events: list[SourceEvent]) -> list[SourceEvent]:
+        """Leave out sound in the video's segments where the playlist offers it apart."""
+        only = rendition.only
+        return events if only is None else [event for event in events if event.medium is only]
+
+    def _declare(self, missed: Missed) -> None:
+        self.missed.append(missed)
+        del self.missed[:-1000]
+        _log.warning(
+            "hls: %d segments from %d on are missing: %s", missed.count, missed.first, missed.cause
+        )
+
+
+def _is_final(error: SourceError) -> bool:
+    """Tell whether another attempt is of no use; stores refuse (403) what they do not have yet."""
+    if isinstance(error, SourceDenied):
+        return False
+    return error.retry is Retry.NEVER or isinstance(error, SourceEnded)
