@@ -251,10 +251,10 @@ class Table:
         )
 
     def _lost(self, error: BotoCoreError) -> StateUnavailable | ServiceFault:
-        from botocore.exceptions import HTTPClientError  # noqa: PLC0415
+        from botocore import exceptions  # noqa: PLC0415
 
         name = type(error).__name__
-        if isinstance(error, HTTPClientError):
+        if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
             return StateUnavailable(f"table {self._name} did not answer: {name}")
         return ServiceFault(f"no request to table {self._name} could be made: {name}")
 

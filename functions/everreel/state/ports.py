@@ -54,8 +54,10 @@ class Recordings(Protocol):
 
     Promises: every write is one conditional step, so of any number of racing writers the first
     wins and the others learn it; a status never makes a move that `state.status` does not list;
-    what a method returned can be read at once by anyone.
-    Errors: the ones named, and `StateUnavailable`.
+    what a method returned can be read at once by anyone (`list` may follow a moment later).
+    Errors: the ones named, `StateUnavailable`, and `ServiceFault` for a use the port forbids.
+    Everything may be asked again after `StateUnavailable`; only the repeat of a `claim` that did
+    get through looks like a duplicate invocation, and that of a `declare_dead` answers False.
     """
 
     def put_ticket(self, ticket: Ticket) -> None:
@@ -69,7 +71,8 @@ class Recordings(Protocol):
     def create(self, recording: Recording) -> Recording:
         """Start a recording: use up its ticket, take (app, channel, recorder uid), write the row.
 
-        All or nothing. If the ticket was used already, return the recording it started.
+        All or nothing; its status is STARTING. If the ticket was used already, return the
+        recording it started.
         Raises: TicketExpired if unknown or too old at `recording.created_utc_us`;
             RecordingConflict if the same (app, channel, recorder uid) is live, naming its sid.
         """
@@ -86,20 +89,29 @@ class Recordings(Protocol):
     def invoked(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> None:
         """Note that lap `lap` of `lane` was invoked and give it the fence.
 
-        Idempotent per (lane, lap). Raises: FenceLost if the lane has a newer lap.
+        Idempotent per (lane, lap); noted before the invocation with request id "", a second note
+        fills it in. A lap that runs already stays as it is.
+        Raises: FenceLost if the lane has a newer lap or the recording has ended;
+            RecordingNotFound.
         """
         ...
 
     def claim(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> Recording:
         """Let an invocation take its lap: the first one only, and only with the newest fence.
 
-        Moves status 0–2 to STARTING. Raises: FenceLost for a duplicate or late invocation, or when
-        the recording is no longer live.
+        The lap may or may not have been noted by `invoked`. Counts as its first beat: until then
+        `Lap.beat_utc_us` is 0.
+        Raises: FenceLost for a duplicate or late invocation, or when the recording is no longer
+            live; RecordingNotFound.
         """
         ...
 
     def beat(self, sid: str, lane: str, lap: int, progress: Progress, utc_us: int) -> Orders:
-        """Write a lap's progress, move the recording's status forward with it, learn orders."""
+        """Write a lap's progress, move the recording's status forward with it, learn orders.
+
+        A lap that ended, died, lost its lane or is unknown is `fenced`, and nothing is written.
+        Raises: ServiceFault if it tells a status other than 2 to 5.
+        """
         ...
 
     def set_origin(self, sid: str, origin_utc_us: int) -> int:
@@ -117,8 +129,9 @@ class Recordings(Protocol):
     def commit(self, sid: str, row: SegmentRow, fence: int) -> bool:
         """Make a segment part of the recording; False if bucket `row.k` belongs to somebody else.
 
-        A repeat of the very same row (same key) is True. Raises: FenceLost if `fence` is not the
-        newest of `row.lane`.
+        A repeat of the very same row (same key) is True, whatever happened since. Raises: FenceLost
+        if `fence` is not the newest of `row.lane` or the recording is no longer live, so that an
+        ended recording's index stands still; RecordingNotFound.
         """
         ...
 
@@ -136,9 +149,10 @@ class Recordings(Protocol):
         progress: Progress,
         utc_us: int,
     ) -> None:
-        """Close a lap; with the last running lap of the recording, move it to STOPPED or ABNORMAL.
+        """Close a lap; with the last lane of the recording, move it to STOPPED or ABNORMAL.
 
-        STOPPED for normal reasons, ABNORMAL otherwise; releases (app, channel, recorder uid).
+        A lane is open while its newest lap is invoked or running. STOPPED for normal reasons,
+        ABNORMAL otherwise; releases (app, channel, recorder uid).
         A repeat changes nothing. Raises: FenceLost if the lap was declared dead or fenced before.
         """
         ...
@@ -148,9 +162,11 @@ class Recordings(Protocol):
     ) -> bool:
         """Close a lap that no longer beats (its newest beat is still `unchanged_since`).
 
-        Raises its fence so that a zombie cannot write; recording becomes ABNORMAL with reason
-        `recorder_died` (`never_started` if it never beat); releases the name. False if the lap
-        moved meanwhile.
+        Raises its fence so that a zombie cannot write; with the last lane the recording becomes
+        ABNORMAL with reason `recorder_died` (`never_started` if it was never claimed) and releases
+        the name. False if the lap moved meanwhile or is closed. A lap that was not even noted (its
+        starter died) is closed with `unchanged_since` 0.
+        Raises: RecordingNotFound.
         """
         ...
 

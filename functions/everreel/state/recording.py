@@ -160,7 +160,7 @@ class LapOrder:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One recorder run in one function invocation."""
+    """One recorder run in one function invocation. `beat_utc_us` is 0 until it is claimed."""
 
     sid: str
     lane: str

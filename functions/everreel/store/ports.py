@@ -22,7 +22,8 @@ class ObjectStore(Protocol):
     many race; `put` replaces whole objects atomically, a reader sees the old or the new one;
     `get` of part returns exactly the asked range; `list` returns keys in ascending order;
     `delete` of a missing key is no error; `put_stream` leaves either the whole object or none.
-    Errors are `StoreDenied`, `StoreUnavailable`, `ObjectExists`, `ObjectMissing` and no other.
+    Errors are `StoreDenied`, `StoreUnavailable`, `ObjectExists`, `ObjectMissing` and no other; a
+    key that is no relative path (empty, absolute, with `..`) is `StoreDenied` everywhere.
     """
 
     def put_new(self, key: str, body: bytes, content_type: str) -> None:
@@ -36,12 +37,16 @@ class ObjectStore(Protocol):
     def put_stream(self, key: str, chunks: Iterable[bytes], content_type: str) -> int:
         """Create or replace a large object from chunks of any size; return its length in bytes.
 
-        Holds at most a few parts in memory. If `chunks` raises, no object is made.
+        Holds at most a few parts in memory. If `chunks` raises, its error comes out as it is, no
+        object is made, and one that was there stays.
         """
         ...
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """Read an object, or `length` bytes from `start`. Raises: ObjectMissing."""
+        """Read an object, or `length` bytes from `start`; fewer where it ends before that.
+
+        Raises: ObjectMissing.
+        """
         ...
 
     def size(self, key: str) -> int | None:

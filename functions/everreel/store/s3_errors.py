@@ -3,6 +3,7 @@
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004
     HTTPClientError,
     IncompleteReadError,
     ResponseStreamingError,
@@ -51,7 +52,7 @@ _CREDENTIALS = frozenset(
     }
 )
 UPLOAD_GONE = "NoSuchUpload"
-_BROKEN_WIRE = (HTTPClientError, IncompleteReadError, ResponseStreamingError)
+_BROKEN_WIRE = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
 
 
 class BeyondTheEnd(ObjectMissing):
