@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from everreel.media.access_unit import Medium
 from everreel.media.isobmff.tracks import VIDEO_TIMESCALE, to_ticks
-from everreel.state.recording import InitRow, SegmentRow, TrackDescription, TrackRange
+from everreel.media.index import InitRow, SegmentRow, TrackDescription
+from everreel.media.segment import TrackRange
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
