@@ -94,6 +94,7 @@ class Segmenter:
         self._held: list[Sample] = []
         self._pictures_before_key = 0
         self._video_us: int | None = None
+        self._epoch_us = 0
         self._last_k = -1
         self._next_gap: Gap | None = None
         self._out: list[Segment] = []
@@ -194,6 +195,7 @@ class Segmenter:
                 sample.pts_us -= self.origin_us
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
+        self._epoch_us = first.pts_us
         self._open.discontinuity = self._last_k >= 0
         self._open.gap, self._next_gap = self._next_gap, None
         self._changed.clear()
@@ -201,9 +203,7 @@ class Segmenter:
         self._video_us = None
         for sample in samples:
             self.received_us = max(self.received_us, sample.pts_us)
-            if sample.pts_us < first.pts_us and sample.medium is AUDIO:
-                self.dropped[AUDIO] += 1
-            elif sample.medium is VIDEO:
+            if sample.medium is VIDEO:
                 self._video(self._open, sample)
             else:
                 self._audio(self._open, sample)
@@ -244,6 +244,9 @@ class Segmenter:
             self._video_us = sample.pts_us
 
     def _audio(self, current: _Open, sample: Sample) -> None:
+        if sample.pts_us < self._epoch_us:
+            self.dropped[AUDIO] += 1  # both tracks of an epoch start with its first keyframe
+            return
         if self._pending is not None:
             if self._has_video(sample.pts_us):
                 self._held.append(sample)

@@ -1,6 +1,7 @@
 """Runs one lap: joins the source, records until something ends it, and leaves nothing behind."""
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 
 from everreel.clock import MICROSECONDS, Clock
@@ -37,10 +38,14 @@ REOPEN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Pauses between tries to open the source; the last one repeats until the idle time is up."""
 
 
+OpenSource = Callable[[str, threading.Event], Source]
+"""Opens a URL through the guard; gives up when the event is set."""
+
+
 def run_lap(
     order: LapOrder,
     *,
-    open_source: Callable[[str], Source],
+    open_source: OpenSource,
     store: ObjectStore,
     recordings: Recordings,
     bus: EventBus,
@@ -110,7 +115,7 @@ class _Lap:
         self,
         recording: Recording,
         order: LapOrder,
-        open_source: Callable[[str], Source],
+        open_source: OpenSource,
         publisher: Publisher,
         recordings: Recordings,
         clock: Clock,
@@ -173,7 +178,7 @@ class _Lap:
         lost: SourceError | None = None
         while (ending := self._ending()) is None:
             try:
-                source = self._open_source(self._recording.source)
+                source = self._open_source(self._recording.source, self._heart.stop)
             except SourceError as error:
                 lost = self._after(error, tries)
                 tries += 1

@@ -1,0 +1,1 @@
+"""Adapters to AWS services that belong to no port package of their own."""

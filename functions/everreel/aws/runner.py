@@ -1,0 +1,57 @@
+"""Starts laps on Lambda and supervision on Step Functions."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from everreel.errors import ServiceFault
+from everreel.state.recording import LapOrder
+
+
+class AwsRunner:
+    """Implements `lifecycle.ports.Runner`."""
+
+    def __init__(
+        self, *, record_function: str, state_machine: str, functions: Any, machines: Any
+    ) -> None:
+        """Invoke `record_function` (alias ARN) and start executions of `state_machine` (ARN).
+
+        `functions` and `machines` are boto3 clients of Lambda and Step Functions.
+        """
+        self._record_function = record_function
+        self._state_machine = state_machine
+        self._functions = functions
+        self._machines = machines
+
+    def invoke_lap(self, order: LapOrder) -> str:
+        """Queue a recorder invocation; return its request id. Raises: ServiceFault."""
+        payload = {"sid": order.sid, "lane": order.lane, "lap": order.lap}
+        try:
+            answer = self._functions.invoke(
+                FunctionName=self._record_function,
+                InvocationType="Event",
+                Payload=json.dumps(payload).encode(),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise ServiceFault(f"the recorder could not be invoked: {error}") from error
+        request_id: str = answer["ResponseMetadata"]["RequestId"]
+        return request_id
+
+    def supervise(self, sid: str) -> None:
+        """Start the supervision of a recording; its name is the sid, so a repeat changes nothing.
+
+        Source: StartExecution is idempotent for the same name and input while it runs, and says
+        ExecutionAlreadyExists afterwards.
+        """
+        try:
+            self._machines.start_execution(
+                stateMachineArn=self._state_machine,
+                name=sid,
+                input=json.dumps({"watch": {"sid": sid}}),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise ServiceFault(f"supervision could not be started: {error}") from error
+        except BotoCoreError as error:
+            raise ServiceFault(f"supervision could not be started: {error}") from error

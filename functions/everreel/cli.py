@@ -1,0 +1,143 @@
+"""The command line: `everreel record` makes a recording on this machine, without a cloud."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from everreel import __version__
+from everreel.clock import SystemClock
+from everreel.errors import EverreelError
+from everreel.events.memory import MemoryBus
+from everreel.events.ports import Event, Happening
+from everreel.ids import new_resource_id, new_sid
+from everreel.protocols.guard import Guard
+from everreel.protocols.open import open_source
+from everreel.recorder.lap import run_lap
+from everreel.recorder.orders import LapSettings
+from everreel.state.memory import MemoryRecordings
+from everreel.state.ports import Ticket
+from everreel.state.recording import (
+    NORMAL_REASONS,
+    Container,
+    LapOrder,
+    Mode,
+    Options,
+    Recording,
+    Subscribe,
+)
+from everreel.state.status import Status
+from everreel.store.disk import DiskStore
+
+FOREVER_S = 10 * 365 * 86_400.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; return its exit status: 0 done, 1 it failed, 2 it was asked wrongly."""
+    parser = argparse.ArgumentParser(
+        prog="everreel", description="Record live streams; see README.md for the deployed service."
+    )
+    parser.add_argument("--version", action="version", version=f"everreel {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    record = commands.add_parser(
+        "record",
+        help="record a live stream into a folder",
+        description="Record a live stream into a folder until Ctrl-C, idle time or --duration.",
+    )
+    record.add_argument("source", help="rtmp, rtsp, http (FLV, TS, HLS) URL")
+    record.add_argument("--out", type=Path, default=Path("recordings"), help="folder (%(default)s)")
+    record.add_argument("--channel", default="local", help="channel name (%(default)s)")
+    record.add_argument("--duration", type=int, default=0, metavar="S", help="stop after S seconds")
+    record.add_argument("--idle", type=int, default=30, metavar="S", help="leave after S silent s")
+    record.add_argument("--segment", type=int, default=6, metavar="S", help="segment length, s")
+    record.add_argument("--container", choices=[c.value for c in Container], default="fmp4")
+    record.add_argument("--subscribe", choices=[s.value for s in Subscribe], default="both")
+    record.add_argument("--no-mp4", action="store_true", help="make no recording.mp4 at the end")
+    record.add_argument("--verbose", "-v", action="store_true", help="log what happens")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        return _record(arguments)
+    except EverreelError as error:
+        print(f"everreel: {error.code}: {error.message}", file=sys.stderr)
+        return 1
+
+
+class _Printer(MemoryBus):
+    """Shows segments as they are committed."""
+
+    def publish(self, *events: Event) -> None:
+        for event in events:
+            if event.kind is Happening.SEGMENT:
+                print(f"  {event.detail['key']}  {event.detail['durationSeconds']:.2f} s", flush=True)
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    clock = SystemClock()
+    recordings = MemoryRecordings()
+    store = DiskStore(arguments.out)
+    guard = Guard(allow_private=True)  # whoever runs a command may reach what the machine reaches
+    recording = _new_recording(arguments, clock.utc_us(), recordings)
+    order = LapOrder(recording.sid, "a", 1)
+    recordings.invoked(recording.sid, order.lane, order.lap, "cli", clock.utc_us())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stop(recordings, recording.sid, clock.utc_us()))
+    outcome = run_lap(
+        order,
+        open_source=lambda url, cancel: open_source(url, guard, cancel=cancel),
+        store=store,
+        recordings=recordings,
+        bus=_Printer(),
+        clock=clock,
+        settings=LapSettings(beat_s=0.5),
+        deadline_s=clock.monotonic() + FOREVER_S,
+        request_id="cli",
+    )
+    progress = outcome.progress
+    print(f"{progress.segments} segments, {progress.media_us / 1e6:.1f} s: {outcome.reason.value}")
+    if outcome.failure is not None:
+        print(f"everreel: {outcome.failure.code}: {outcome.failure.message}", file=sys.stderr)
+    return 0 if outcome.reason in NORMAL_REASONS else 1
+
+
+def _stop(recordings: MemoryRecordings, sid: str, utc_us: int) -> None:
+    """Ask for a stop from a signal handler, which must not wait for a lock the main thread has."""
+    threading.Thread(target=recordings.request_stop, args=(sid, utc_us), daemon=True).start()
+
+
+def _new_recording(
+    arguments: argparse.Namespace, now_us: int, recordings: MemoryRecordings
+) -> Recording:
+    resource_id = new_resource_id()
+    recordings.put_ticket(Ticket(resource_id, "cli", arguments.channel, "1", now_us + 300_000_000))
+    return recordings.create(
+        Recording(
+            sid=new_sid(),
+            app="cli",
+            channel=arguments.channel,
+            uid="1",
+            recorder_uid="1",
+            resource_id=resource_id,
+            source=arguments.source,
+            mode=Mode.INDIVIDUAL,
+            options=Options(
+                segment_s=arguments.segment,
+                max_idle_s=arguments.idle,
+                max_duration_s=arguments.duration,
+                container=Container(arguments.container),
+                subscribe=Subscribe(arguments.subscribe),
+                mp4=not arguments.no_mp4,
+            ),
+            status=Status.STARTING,
+            created_utc_us=now_us,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

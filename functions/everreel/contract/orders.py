@@ -1,0 +1,79 @@
+"""Messages between our own functions and the state machine: small, strict, without credentials."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sid = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="The recording session.")]
+
+
+class Message(BaseModel):
+    """Base: camelCase is not used between functions; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return self.model_dump(mode="json")
+
+
+class LapOrderMessage(Message):
+    """Tells `record_lap` which lap to run."""
+
+    sid: Sid
+    lane: Annotated[str, Field(pattern=r"^[a-z]$", description="Which chain of laps.")]
+    lap: Annotated[int, Field(ge=1, description="Lap number, its fence.")]
+
+
+class OutcomeMessage(Message):
+    """How a lap ended, for whoever reads the invocation record."""
+
+    sid: Sid
+    reason: str
+    fenced: bool
+    segments: int
+    media_us: int
+    error: str | None = None
+
+
+class WatchMessage(Message):
+    """What the state machine carries between looks; see `supervisor.verdict.Watch`."""
+
+    sid: Sid
+    looks: int = 0
+    steady: int = 0
+    suspicion: int = 0
+    beat_utc_us: int = 0
+
+
+class LookOrder(Message):
+    """Tells `look` what to look at."""
+
+    watch: WatchMessage
+
+
+class LookAnswer(Message):
+    """What the state machine does next."""
+
+    action: Annotated[str, Field(description="wait, seal or done")]
+    wait_s: Annotated[int, Field(ge=0, description="Seconds until the next look.")]
+    why: str
+    watch: WatchMessage
+
+
+class SealOrder(Message):
+    """Tells `seal_recording` which recording to close."""
+
+    sid: Sid
+
+
+class SealAnswer(Message):
+    """What the seal found."""
+
+    sid: Sid
+    sealed: Annotated[bool, Field(description="False if a lap is still live: look again later.")]
+    status: int
+    segments: int
+    media_us: int
+
+

@@ -1,0 +1,199 @@
+"""Makes a packaged segment part of the recording: init segment, commit, playlists, event.
+
+Runs on the upload thread, one segment at a time. Every step may be repeated after an error: what is
+there already is recognised, so a retry changes nothing.
+"""
+
+import logging
+from collections.abc import Callable
+
+from everreel.clock import iso
+from everreel.errors import EverreelError, ObjectExists
+from everreel.events.ports import Event, EventBus, Happening
+from everreel.media import names
+from everreel.media.access_unit import Medium
+from everreel.media.hls import IndexBuilder, LiveWindow, due, entry
+from everreel.media.index import InitRow, SegmentRow, TrackDescription
+from everreel.recorder.package import Packaged
+from everreel.state.ports import Recordings
+from everreel.state.recording import LapOrder, Recording
+from everreel.store.commit import Committer
+from everreel.store.ports import ObjectStore
+
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Publishes the segments of one lap.
+
+    Attributes:
+        origin_utc_us: UTC of recording timeline 0: the lap's own estimate until the first commit,
+            then the one the recording holds.
+        segments, bytes: committed by this lap.
+        media_us: recording timeline position up to which this lap committed.
+        on_first_commit: called once something can be played.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        order: LapOrder,
+        *,
+        store: ObjectStore,
+        recordings: Recordings,
+        bus: EventBus,
+    ) -> None:
+        """Publish for lap `order` of `recording`."""
+        options = recording.options
+        self.origin_utc_us = recording.origin_utc_us
+        self.segments = 0
+        self.bytes = 0
+        self.media_us = 0
+        self.on_first_commit: Callable[[], None] = lambda: None
+        self._sid = recording.sid
+        self._order = order
+        self._store = store
+        self._recordings = recordings
+        self._bus = bus
+        self._container = options.container
+        self._folder = names.Folder(options.prefix, recording.channel, recording.sid)
+        self._committer = Committer(
+            store,
+            recordings,
+            folder=self._folder.path,
+            sid=recording.sid,
+            lane=order.lane,
+            lap=order.lap,
+        )
+        self._origin_fixed = recording.origin_utc_us != 0
+        self._inits: dict[int, InitRow] | None = None
+        self._index = IndexBuilder(options.segment_s)
+        self._live = LiveWindow(options.segment_s)
+        self._index_written = 0
+
+    def publish(self, item: Packaged) -> None:
+        """Store a segment and commit it; then show it to players and to the bus.
+
+        Raises: FenceLost, StateUnavailable and what `ObjectStore` raises. Playlists and events that
+            fail are logged and made good with the next segment.
+        """
+        if not self._origin_fixed:
+            self.origin_utc_us = self._recordings.set_origin(self._sid, self.origin_utc_us)
+            self._origin_fixed = True
+        wish = self._row(item, self._init_number(item))
+        result = self._committer.commit(item.body, wish, names.content_type(wish.key))
+        row = result.row
+        if not result.mine:
+            log.info("segment %d was committed by another lap", row.k)
+            return
+        self.segments += 1
+        self.bytes += row.size
+        self.media_us = row.start_us + row.duration_us
+        if self.segments == 1:
+            self.on_first_commit()
+        self._show(row)
+
+    def finish(self) -> None:
+        """Bring the full playlist up to date: this lap adds nothing more."""
+        try:
+            if self._index_written < self._index.count:
+                self._write_index()
+        except EverreelError as error:
+            log.warning("playlist not written, the seal brings it: %s", error.message)
+
+    def _row(self, item: Packaged, init: int) -> SegmentRow:
+        segment = item.segment
+        fence = self._order.lap
+        return SegmentRow(
+            k=segment.k,
+            key=names.segment_name(segment.k, fence, self._container),
+            init=init,
+            start_us=segment.start_us,
+            duration_us=segment.duration_us,
+            utc_us=self.origin_utc_us + segment.start_us,
+            size=len(item.body),
+            sha256="",  # the committer knows
+            tracks=item.tracks,
+            discontinuity=segment.discontinuity,
+            gap=segment.gap,
+            independent=segment.independent,
+            lane=self._order.lane,
+            lap=self._order.lap,
+        )
+
+    # ------------------------------------------------------------------ init segments
+
+    def _init_number(self, item: Packaged) -> int:
+        """Return the number of the init segment that the item needs, making it if it is new."""
+        if not item.inits:
+            return 0
+        if self._inits is None:
+            self._inits = {row.number: row for row in self._recordings.inits(self._sid)}
+        for row in self._inits.values():
+            if row.tracks == item.descriptions:
+                return row.number
+        row = self._new_init(max(self._inits, default=0) + 1, item)
+        self._inits[row.number] = row
+        return row.number
+
+    def _new_init(self, number: int, item: Packaged) -> InitRow:
+        keys: dict[str, str] = {}
+        for kind, body in item.inits.items():
+            name = names.init_name(number, None if kind == "all" else Medium(kind))
+            key = self._folder.key(name)
+            try:
+                self._store.put_new(key, body, names.content_type(name))
+            except ObjectExists:
+                log.info("init segment %s is there already", name)
+            keys[kind] = name
+        tracks: tuple[TrackDescription, ...] = item.descriptions
+        row = InitRow(number, tracks, keys)
+        self._recordings.put_init(self._sid, row)
+        return row
+
+    # ------------------------------------------------------------------ playlists and events
+
+    def _show(self, row: SegmentRow) -> None:
+        shown = entry(row, self._inits or {})
+        self._index.add(shown)
+        self._live.add(shown)
+        try:
+            self._put_playlist(self._folder.live, self._live.render())
+            if due(self._index_written, self._index.count):
+                self._write_index()
+        except EverreelError as error:
+            log.warning("playlist not written, the next segment brings it: %s", error.message)
+        try:
+            self._bus.publish(*self._events(row))
+        except EverreelError as error:
+            log.warning("event not published: %s", error.message)
+
+    def _write_index(self) -> None:
+        self._put_playlist(self._folder.index, self._index.render("event"))
+        self._index_written = self._index.count
+
+    def _put_playlist(self, key: str, text: str) -> None:
+        self._store.put(key, text.encode(), names.content_type(key))
+
+    def _events(self, row: SegmentRow) -> list[Event]:
+        committed = Event(
+            Happening.SEGMENT,
+            self._sid,
+            {
+                "k": row.k,
+                "key": self._folder.key(row.key),
+                "startTime": iso(row.utc_us),
+                "durationSeconds": row.duration_us / 1_000_000,
+                "size": row.size,
+                "lane": row.lane,
+                "lap": row.lap,
+            },
+        )
+        if self.segments > 1:
+            return [committed]
+        started = Event(
+            Happening.STARTED,
+            self._sid,
+            {"startTime": iso(self.origin_utc_us), "playlist": self._folder.index},
+        )
+        return [started, committed]

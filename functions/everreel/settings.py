@@ -1,0 +1,70 @@
+"""What a deployment decides, read once from the environment and only by `everreel.wiring`."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Environment variables `EVERREEL_<FIELD>` of every function.
+
+    A function gets only those it needs; the stack sets them, docs/settings.md explains them.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EVERREEL_", frozen=True, extra="forbid")
+
+    table: str = Field(default="", description="Name of the state table.")
+    bucket: str = Field(default="", description="Bucket that recordings are written to.")
+    bus: str = Field(default="", description="Name of the event bus.")
+    record_function: str = Field(
+        default="", description="ARN of the recorder's alias; a start invokes it asynchronously."
+    )
+    state_machine: str = Field(default="", description="ARN of the supervision state machine.")
+    api_keys_secret: str = Field(
+        default="", description="ARN of the secret that holds the keys callers must present."
+    )
+    source_template: str = Field(
+        default="",
+        description=(
+            "URL with {channel} and {uid} that is recorded when a request names no source, "
+            "e.g. rtmp://media.example/live/{channel}-{uid}."
+        ),
+    )
+    allow_private_sources: bool = Field(
+        default=False,
+        description=(
+            "Let sources lie at private, loopback and link-local addresses. Off, a caller cannot "
+            "make the recorder reach into the network it runs in."
+        ),
+    )
+    max_duration_s: int = Field(
+        default=0,
+        ge=0,
+        description="Seconds after which every recording stops; 0 leaves it to the caller.",
+    )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days after which state rows expire; 0 keeps them. Objects: bucket lifecycle.",
+    )
+    beat_s: float = Field(
+        default=3.0,
+        gt=0,
+        le=5,
+        description="Seconds between a lap's beats: a stop is seen within one; each costs a write.",
+    )
+    queue_mib: int = Field(
+        default=64,
+        ge=8,
+        description="MiB of media that may wait for the store; part of the function's memory.",
+    )
+    drain_s: float = Field(
+        default=25.0,
+        ge=6,
+        description="Seconds before the function's end at which a lap stops recording and drains.",
+    )
+    lap_s: int = Field(
+        default=840,
+        ge=10,
+        le=880,
+        description="Seconds a lap may run, at most the function's timeout less a margin.",
+    )

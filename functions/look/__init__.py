@@ -1,0 +1,1 @@
+"""One look of the state machine at a recording."""
