@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from everreel.media.access_unit import Medium
-from everreel.media.isobmff.tracks import VIDEO_TIMESCALE, to_ticks
 from everreel.media.index import InitRow, SegmentRow, TrackDescription
+from everreel.media.isobmff.tracks import VIDEO_TIMESCALE, to_ticks
 from everreel.media.segment import TrackRange
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
