@@ -29,6 +29,7 @@ PMT_PID, VIDEO_PID, AUDIO_PID = 0x1000, 0x100, 0x101
 
 _TABLES = 16
 _FULL = PACKET - 4
+_PES_HEADER = 19
 _GATHERED_BYTES, _GATHERED_TICKS = 2800, CLOCK // 10
 """How much AAC shares a PES packet: 16 transport packets, or the longest time between two PCR."""
 
@@ -275,7 +276,10 @@ def _spread(parts: list[bytes], pid: int, data: bytes, count: int, field: bytes,
     left = needed + -(count + needed) % 16
     at = 0
     while left:
-        step = min(room if not at else _FULL, -(-(size - at) // left))
+        step = -(-(size - at) // left)
+        if not at:
+            # The header stays whole if the other packets still get a byte each.
+            step = min(room, max(step, min(_PES_HEADER, size - left + 1)))
         head = _header(pid, not at, count)
         at += _stuffed(parts, head, b"" if at else field, data[at : at + step])
         count = (count + 1) & 15

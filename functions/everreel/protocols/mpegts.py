@@ -19,6 +19,8 @@ MAX_UNSYNCED = 64 << 10
 """Bytes without packet framing after which the input is given up."""
 
 _SYNC = 0x47
+_HEADER = 19
+"""Bytes of a PES header up to the end of its time stamps."""
 _SYNCED_PACKETS = 3
 _SCRAMBLED_LIMIT = 1000
 
@@ -207,10 +209,8 @@ class MpegTs:
         """Take any packet. Source: ISO/IEC 13818-1 §2.4.3.2."""
         starts = bool(packet[1] & 0x40)
         control = packet[3]
-        begin, discontinuity = 4, False
-        if control & 0x20:
-            begin = 5 + packet[4]
-            discontinuity = packet[4] > 0 and bool(packet[5] & 0x80)
+        begin = 5 + packet[4] if control & 0x20 else 4
+        discontinuity = begin > 5 and packet[5] & 0x80 != 0
         if not control & 0x10 or begin >= PACKET:
             if flow is not None and discontinuity:
                 flow.cc = -1
@@ -235,6 +235,9 @@ class MpegTs:
         flow.cc = (count + 1) & 15
         if starts:
             self._pes_begins(flow, payload, out)
+        elif flow.left > 0 and len(flow.chunks[0]) < _HEADER:
+            head, flow.chunks = flow.chunks[0], []
+            self._pes_begins(flow, head + payload, out)
         elif flow.left > 0:
             flow.chunks.append(payload)
             flow.left -= len(payload)
@@ -261,13 +264,17 @@ class MpegTs:
                 self.counts.damaged += flow.lose()  # shorter than it said
             else:
                 self._deliver(flow, out)
-        if len(payload) < 6 or payload[:3] != b"\x00\x00\x01":
+        if payload[:3] != b"\x00\x00\x01"[: len(payload)]:
             flow.lose()
             return
-        size = payload[4] << 8 | payload[5]
+        size = payload[4] << 8 | payload[5] if len(payload) > 5 else 0
         flow.chunks = [payload]
         flow.bounded = size > 0
         flow.left = (size + 6 if size else MAX_UNIT) - len(payload)
+        if len(payload) < _HEADER:
+            # The header goes on in the next packet; a small `left` keeps that off the fast way.
+            flow.left = min(flow.left, PACKET)
+            return
         times, body = _pes_header(payload)
         if times is not None:
             flow.parser.begin(payload[body:], times[1], out)
@@ -280,7 +287,7 @@ class MpegTs:
 
     def _deliver(self, flow: _Flow, out: list[SourceEvent]) -> None:
         data = b"".join(flow.chunks)
-        if flow.bounded:
+        if flow.bounded and len(data) > 5:
             data = data[: 6 + (data[4] << 8 | data[5])]
         flow.chunks = []
         flow.left = 0

@@ -195,7 +195,8 @@ class RtspPlay:
             self._answer(message)
             return
         number = message.header("cseq")
-        request = self._open.pop(int(number), None) if number.isdecimal() else None
+        known = number.isdecimal() and len(number) < 10
+        request = self._open.pop(int(number), None) if known else None
         if request is None:
             if number or not self._open:
                 return  # not an answer to anything we asked

@@ -40,8 +40,8 @@ def best_challenge(headers: Sequence[str]) -> Challenge | None:
     ranked: list[tuple[int, Challenge]] = []
     for header in headers:
         marks = list(_SCHEME.finditer(header))
-        ends = [mark.start() for mark in marks[1:]] + [len(header)]
-        for mark, end in zip(marks, ends, strict=True):
+        ends = [*(mark.start() for mark in marks[1:]), len(header)]
+        for mark, end in zip(marks, ends, strict=False):
             text = header[mark.end() : end]
             found = {m[1].lower(): m[3] or m[2] for m in _PARAMETER.finditer(text)}
             challenge = Challenge(mark[1].lower(), found)

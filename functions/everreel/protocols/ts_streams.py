@@ -74,12 +74,13 @@ class VideoParser:
 
     def feed(self, payload: bytes, times: tuple[int, int] | None, out: list[SourceEvent]) -> None:
         """Take a PES payload, which may begin anywhere in a unit."""
-        if self._pending and not self._pending[-1]:
-            # A NAL unit never ends in a zero: these belong to the next start code.
-            tail = self._pending[-8:]
-            zeros = len(tail) - len(tail.rstrip(b"\x00"))
-            del self._pending[-zeros:]
-            payload = bytes(zeros) + payload
+        if self._pending and self._pending[-1] < 2:
+            # A NAL unit never ends in a zero: this is a start code, or the beginning of one.
+            tail = bytes(self._pending[-8:])
+            kept = tail.removesuffix(_START).rstrip(b"\x00")
+            if tail[-1] == 0 or tail.endswith(_START):
+                del self._pending[len(self._pending) - len(tail) + len(kept) :]
+                payload = tail[len(kept) :] + payload
         at = -1 if times is None else self._first_unit(payload)
         if times is None or at < 0:
             if self._pending:
@@ -87,7 +88,8 @@ class VideoParser:
             return
         if self._pending:
             self._append(payload[:at])
-            self._complete(times[1], out)
+            if self._coded:
+                self._complete(times[1], out)
         self._append(payload[at:])
         self._times = times
 
@@ -100,6 +102,7 @@ class VideoParser:
         """Complete the pending units."""
         if self._pending:
             self._complete(None, out)
+        self.lose()
 
     def _append(self, data: bytes) -> None:
         self._pending += data
@@ -112,7 +115,8 @@ class VideoParser:
         nals = split_annexb(bytes(self._pending))
         self.lose()
         pts, dts = self._times
-        groups = self._group(nals)
+        groups, rest = self._group(nals)
+        self._pending += b"".join(_START + nal for nal in rest)
         count = len(groups)
         span = 0 if next_dts is None else (next_dts - dts) % WRAP
         if not 0 < span <= _MAX_STEP * count:
@@ -123,21 +127,23 @@ class VideoParser:
             shift = span * index // count
             self._units.picture(group, (pts + shift) % WRAP, (dts + shift) % WRAP, out)
 
-    def _group(self, nals: list[bytes]) -> list[list[bytes]]:
-        """Put NAL units together that make up one access unit."""
+    def _group(self, nals: list[bytes]) -> tuple[list[list[bytes]], list[bytes]]:
+        """Put NAL units together that make up one access unit; return apart what begins another."""
         groups: list[list[bytes]] = []
+        group: list[bytes] = []
         coded = False
         codec = self._codec
         for nal in nals:
-            if not groups or (coded and begins_unit(codec, nal, True)):
-                groups.append([])
+            if coded and begins_unit(codec, nal, True):
+                groups.append(group)
+                group = []
                 coded = False
-            groups[-1].append(nal)
+            group.append(nal)
             coded = coded or is_coded(codec, nal)
-        if not coded and len(groups) > 1:
-            # Parameter sets without a picture at the end: not a unit of time.
-            groups[-2] += groups.pop()
-        return groups
+        if coded:
+            groups.append(group)
+            group = []
+        return groups, group
 
     def _holds_picture(self, data: bytes) -> bool:
         at = data.find(_START)
