@@ -5,6 +5,7 @@ what goes wrong is a `SourceError`, `close` from another thread ends a read at o
 """
 
 import contextlib
+import json
 import socket
 import subprocess
 import threading
@@ -39,6 +40,7 @@ STREAMS = Path(__file__).resolve().parents[1] / "data" / "streams"
 FLV_REPLY = STREAMS / "http-flv-nms-h264-aac.bin"
 TS = STREAMS / "mpegts-ffmpeg-h264-aac.ts"
 HLS_TS = STREAMS / "hls-nginx-h264-aac.ts"
+HLS_MP4 = STREAMS / "hls-ffmpeg-h264-aac.mp4"
 SLACK_S = 0.3  # 50 ms are promised; the machines that run this are shared
 
 
@@ -626,8 +628,6 @@ def test_read_when_a_stream_comes_over_http_then_every_framing_delivers_the_same
 
 
 def expected_units(path: Path) -> int:
-    import json
-
     return len(json.loads(path.with_name(path.name + ".json").read_text())["units"])
 
 
@@ -772,7 +772,8 @@ def test_read_when_the_playlist_grows_then_it_is_followed_and_holes_are_declared
     source = hls(peer(files).port, clock=clock)
     assert units(timed_reads(source, 1.0)) == 2 * expected_units(HLS_TS)
     asked = len(files.asked)
-    files.files["/i.m3u8"] = playlist(4, ["4.ts", "gone.ts", "6.ts"], ended=True)
+    files.files["/i.m3u8"] = playlist(4, ["4.ts", "gone.ts", "6.ts", "7.ts"], ended=True)
+    files.files["/7.ts"] = b""
     timed_reads(source, 0.3)
     assert len(files.asked) == asked
     events, error = read_to_the_end(source, wait_s=0.05, clock=clock)
@@ -781,6 +782,7 @@ def test_read_when_the_playlist_grows_then_it_is_followed_and_holes_are_declared
     assert [(missed.first, missed.count, missed.cause.value) for missed in source.missed] == [
         (2, 2, "left_playlist"),
         (5, 1, "not_found"),
+        (7, 1, "failed"),
     ]
     assert files.asked.count("/gone.ts") == 3
     source.close()
@@ -859,6 +861,49 @@ def test_read_when_segments_are_byte_ranges_then_both_kinds_of_servers_serve_the
         assert units(events) == 2 * expected_units(HLS_TS)
         assert source.missed == []
     assert len(ranges) == 2
+
+
+def fmp4() -> tuple[bytes, list[bytes]]:
+    """The init section and the segments of a captured fMP4 stream."""
+    data = HLS_MP4.read_bytes()
+    parts = []
+    for size in json.loads(HLS_MP4.with_name(HLS_MP4.name + ".json").read_text())["part_bytes"]:
+        parts.append(data[:size])
+        data = data[size:]
+    return parts[0], parts[1:]
+
+
+def test_read_when_segments_are_fmp4_then_the_init_section_is_fetched_once(peer):
+    init, segments = fmp4()
+    files = Files({f"/{n}.m4s": segment for n, segment in enumerate(segments)})
+    files.files["/init.mp4"] = init
+    names = [f"{n}.m4s" for n in range(len(segments))]
+    files.files["/i.m3u8"] = playlist(0, names, ended=True).replace(
+        "#EXT-X-MEDIA-SEQ", '#EXT-X-MAP:URI="init.mp4"\n#EXT-X-MEDIA-SEQ'
+    )
+    events, error = read_to_the_end(hls(peer(files).port))
+    assert isinstance(error, SourceEnded)
+    assert units(events) == expected_units(HLS_MP4)
+    assert files.asked.count("/init.mp4") == 1
+    assert [type(event) for event in events[:2]] == [TrackFormat, TrackFormat]
+
+
+def test_read_when_the_sound_is_apart_then_both_playlists_are_followed_side_by_side(peer):
+    segment = HLS_TS.read_bytes()
+    files = Files({f"/{kind}{n}.ts": segment for kind in "av" for n in range(3)})
+    files.files["/i.m3u8"] = (
+        '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="g",NAME="x",DEFAULT=YES,URI="a.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="g"\nv.m3u8\n'
+    )
+    for kind in "av":
+        names = [f"{kind}{n}.ts" for n in range(3)]
+        files.files[f"/{kind}.m3u8"] = playlist(5, names, ended=True)
+    events, error = read_to_the_end(hls(peer(files).port))
+    assert isinstance(error, SourceEnded)
+    assert units(events) == 3 * expected_units(HLS_TS)
+    assert [path for path in files.asked if path.endswith(".ts")] == [
+        f"/{kind}{n}.ts" for n in range(3) for kind in "va"
+    ]
 
 
 def test_read_when_a_kept_connection_was_closed_then_a_new_one_is_made(peer):

@@ -21,6 +21,7 @@ from everreel.errors import (
     SourceDenied,
     SourceEnded,
     SourceError,
+    SourceMalformed,
     SourceNotFound,
     SourceUnsupported,
 )
@@ -209,8 +210,12 @@ class HlsSource:
                 init = yield from self._fetch_again(segment.init, rendition.cursor.target_s)
                 yield self._only(rendition, rendition.reader.start(segment.init, init))
             body = yield from self._fetch_again(segment.media, rendition.cursor.target_s)
+            empty = True
             for events in rendition.reader.read(body, segment.init):
+                empty = empty and not events
                 yield self._only(rendition, events)
+            if empty:
+                raise SourceMalformed("a segment of the HLS source holds neither picture nor sound")
         except SourceError as error:
             rendition.failures += 1
             if _is_final(error) or rendition.failures >= _FAILURES_MAX:

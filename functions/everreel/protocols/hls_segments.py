@@ -1,13 +1,17 @@
 """Turns the segments of one HLS media playlist into events: MPEG-TS, fMP4 or packed audio."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from everreel.errors import SourceError, SourceMalformed, SourceUnsupported
-from everreel.media.access_unit import SourceEvent, TrackFormat
+from everreel.media.access_unit import SourceEvent
 from everreel.protocols import packed_audio
 from everreel.protocols.hls_playlist import Part
 from everreel.protocols.mpegts import MpegTs
 from everreel.protocols.ts_streams import AdtsParser
+
+if TYPE_CHECKING:
+    from everreel.media.isobmff.reader import Track
 
 # What is parsed at a time, so that a reader of the source never waits long: a few milliseconds.
 _SLICE = 188 * 1024
@@ -22,7 +26,7 @@ class SegmentReader:
 
     def __init__(self) -> None:
         self.init: Part | None = None
-        self._formats: list[tuple[int, TrackFormat]] = []
+        self._tracks: list[Track] = []
         self._ts: MpegTs | None = None
         self._adts: AdtsParser | None = None
 
@@ -33,9 +37,9 @@ class SegmentReader:
         """
         from everreel.media.isobmff import reader  # noqa: PLC0415 - most sources are MPEG-TS
 
-        self._formats = reader.read_init(data)
+        self._tracks = reader.read_init(data)
         self.init = init
-        return [track for _, track in self._formats]
+        return [track.format for track in self._tracks if track.format is not None]
 
     def read(self, segment: bytes, init: Part | None) -> Iterator[list[SourceEvent]]:
         """Yield the events of a whole segment, a part at a time.
@@ -61,7 +65,7 @@ class SegmentReader:
     def _fragments(self, segment: bytes) -> list[SourceEvent]:
         from everreel.media.isobmff import reader  # noqa: PLC0415 - most sources are MPEG-TS
 
-        return list(reader.read_fragment(segment, self._formats))
+        return reader.read_fragment(segment, self._tracks)
 
     def _packets(self, segment: bytes) -> Iterator[list[SourceEvent]]:
         """Parse a segment of MPEG-TS; its last units are complete, as no unit spans segments."""

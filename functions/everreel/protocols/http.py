@@ -41,6 +41,7 @@ class HttpLink:
         self._where = ""
         self._in_body = False
         self._ended = False
+        self._closed_by_peer = False
 
     def request(self, target: Target, headers: Mapping[bytes, bytes], where: str) -> None:
         """Send a GET.
@@ -82,6 +83,7 @@ class HttpLink:
             if data is None:
                 return None
             self.answered = self.answered or bool(data)
+            self._closed_by_peer = not data
             try:
                 self._protocol.receive_data(data)
             except h11.RemoteProtocolError as error:
@@ -93,6 +95,8 @@ class HttpLink:
 
     def recycle(self) -> bool:
         """Get ready for the next GET; tell whether both sides are willing."""
+        if self._closed_by_peer:
+            return False
         try:
             self._protocol.start_next_cycle()
         except h11.LocalProtocolError:  # the response is not complete, or was the last

@@ -12,7 +12,7 @@ _OWNER = b"com.apple.streaming.transportStreamTimestamp\0"
 
 def is_packed(segment: bytes) -> bool:
     """Tell whether a segment is packed audio."""
-    return segment.startswith(b"ID3") or (segment[:1] == b"\xff" and segment[1] & 0xF6 == 0xF0)
+    return segment.startswith(b"ID3") or _is_adts(segment)
 
 
 def read(segment: bytes, parser: AdtsParser) -> list[SourceEvent]:
@@ -30,10 +30,15 @@ def read(segment: bytes, parser: AdtsParser) -> list[SourceEvent]:
     at = tag.find(_OWNER)
     if at < 0 or len(tag) < at + len(_OWNER) + 8:
         raise SourceMalformed("a packed audio segment of the HLS source does not say its time")
-    if frames[:1] != b"\xff" or frames[1] & 0xF6 != 0xF0:
+    if not _is_adts(frames):
         raise SourceUnsupported("the HLS source's packed audio is not AAC", field="source")
     ticks = int.from_bytes(tag[at + len(_OWNER) : at + len(_OWNER) + 8], "big") & (2**33 - 1)
     events: list[SourceEvent] = []
     parser.feed(frames, (ticks, ticks), events)
     parser.flush(events)
     return events
+
+
+def _is_adts(data: bytes) -> bool:
+    """Tell whether an ADTS frame begins here: sync word, layer 0 (ISO/IEC 13818-7 §6.2.1)."""
+    return len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
