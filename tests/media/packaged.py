@@ -11,10 +11,10 @@ import av
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream import describe, opus
+from everreel.media.index import InitRow, SegmentRow, TrackDescription
 from everreel.media.isobmff.fragment import media_segment
 from everreel.media.isobmff.init import init_segment
 from everreel.media.segment import Sample, Segment
-from everreel.state.recording import InitRow, SegmentRow, TrackDescription
 
 CODECS = {"h264": Codec.H264, "hevc": Codec.H265, "aac": Codec.AAC, "opus": Codec.OPUS}
 ORIGIN_UTC_US = 1_760_000_000_000_000

@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from everreel.media.dash import manifest
-from everreel.state.recording import InitRow, SegmentRow, TrackDescription, TrackRange
+from everreel.media.index import InitRow, SegmentRow, TrackDescription
+from everreel.media.segment import TrackRange
 
 NS = {"d": "urn:mpeg:dash:schema:mpd:2011"}
 ORIGIN = 1_760_000_000_000_000

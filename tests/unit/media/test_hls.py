@@ -15,7 +15,7 @@ from everreel.media.hls import (
     entry,
     media_playlist,
 )
-from everreel.state.recording import InitRow, SegmentRow
+from everreel.media.index import InitRow, SegmentRow
 
 START = 1_760_000_000_000_000
 

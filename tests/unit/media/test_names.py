@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from everreel.errors import InvalidRequest
 from everreel.media.access_unit import Medium
+from everreel.media.index import Container
 from everreel.media.names import (
     Folder,
     Kind,
@@ -15,7 +16,6 @@ from everreel.media.names import (
     parse,
     segment_name,
 )
-from everreel.state.recording import Container
 
 SID = "0123456789abcdef0123456789abcdef"
 WORD = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._@:+=-]{0,127}", fullmatch=True)

@@ -1,12 +1,13 @@
 """Formats and segments for tests of the containers."""
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
-from everreel.media.bitstream import opus
+from everreel.media.bitstream import h264, opus
 from everreel.media.segment import Sample, Segment
 
-SPS = bytes.fromhex("6742c01edb0283f420")
-AVCC = bytes.fromhex("0142c01effe10009") + SPS + bytes.fromhex("01000468ce3c80")
-VIDEO = TrackFormat(Codec.H264, 90_000, 0, AVCC, width=640, height=360)
+SPS = bytes.fromhex("6742c01ed900a02ff97011000003000100000300320f162e48")
+OTHER_SPS = bytes.fromhex("6742c01fd900a02ff97011000003000100000300320f183248")
+PPS = bytes.fromhex("68cb83cb20")
+VIDEO = TrackFormat(Codec.H264, 90_000, 0, h264.avcc([SPS], [PPS]), width=640, height=360)
 AAC = TrackFormat(Codec.AAC, 48_000, 0, bytes.fromhex("1190"), sample_rate=48_000, channels=2)
 OPUS = TrackFormat(Codec.OPUS, 48_000, 0, opus.dops_for_channels(2), sample_rate=48_000, channels=2)
 PICTURE = bytes.fromhex("00000002419a")
