@@ -210,7 +210,7 @@ def _edit_shift(data: bytes, moov: Box, trak: Box, timescale: int) -> int:
     for at in range(elst.body + 8, elst.end - step + 1, step):
         duration, media_time, _, _ = struct.unpack_from(layout, data, at)
         if media_time >= 0:
-            return shift - media_time
+            return shift - int(media_time)
         shift += duration * timescale // movie_scale if movie_scale else 0
     return shift
 
