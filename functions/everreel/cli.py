@@ -13,21 +13,14 @@ from everreel.errors import EverreelError
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Event, Happening
 from everreel.ids import new_resource_id, new_sid
+from everreel.media.index import Container
 from everreel.protocols.guard import Guard
 from everreel.protocols.open import open_source
 from everreel.recorder.lap import run_lap
 from everreel.recorder.orders import LapSettings
 from everreel.state.memory import MemoryRecordings
 from everreel.state.ports import Ticket
-from everreel.state.recording import (
-    NORMAL_REASONS,
-    Container,
-    LapOrder,
-    Mode,
-    Options,
-    Recording,
-    Subscribe,
-)
+from everreel.state.recording import NORMAL_REASONS, LapOrder, Mode, Options, Recording, Subscribe
 from everreel.state.status import Status
 from everreel.store.disk import DiskStore
 
@@ -74,7 +67,9 @@ class _Printer(MemoryBus):
     def publish(self, *events: Event) -> None:
         for event in events:
             if event.kind is Happening.SEGMENT:
-                print(f"  {event.detail['key']}  {event.detail['durationSeconds']:.2f} s", flush=True)
+                print(
+                    f"  {event.detail['key']}  {event.detail['durationSeconds']:.2f} s", flush=True
+                )
 
 
 def _record(arguments: argparse.Namespace) -> int:

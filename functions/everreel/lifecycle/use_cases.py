@@ -9,16 +9,15 @@ from everreel.errors import EverreelError, InvalidRequest, RecordingNotFound
 from everreel.ids import new_resource_id, new_sid
 from everreel.lifecycle.ports import Runner
 from everreel.lifecycle.requests import StartRequest
+from everreel.media.index import InitRow
 from everreel.state.ports import Page, Recordings, Ticket
-from everreel.state.recording import Failure, InitRow, Lap, LapOrder, Recording
+from everreel.state.recording import FIRST_LANE, Failure, Lap, LapOrder, Recording
 from everreel.state.status import Status
 
 log = logging.getLogger(__name__)
 
 TICKET_S = 300
 """A resource id is valid for five minutes."""
-
-FIRST_LANE = "a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Lifecycle:
         runner: Runner,
         clock: Clock,
         *,
-        check_source: Callable[[str], None],
+        check_source: Callable[[str], object],
         source_template: str,
     ) -> None:
         """Wire the use cases.

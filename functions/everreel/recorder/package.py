@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from everreel.media.access_unit import Medium, TrackFormat
 from everreel.media.bitstream.describe import codec_string
+from everreel.media.index import Container, TrackDescription
 from everreel.media.isobmff.fragment import media_segment
 from everreel.media.isobmff.init import init_segment
 from everreel.media.segment import Segment, TrackRange
 from everreel.media.ts_writer import write_segment
-from everreel.state.recording import Container, TrackDescription
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from everreel.state.recording import (
-    Failure,
-    InitRow,
-    Lap,
-    Progress,
-    Reason,
-    Recording,
-    SegmentRow,
-)
+from everreel.media.index import InitRow, SegmentRow
+from everreel.state.recording import Failure, Lap, Progress, Reason, Recording
 from everreel.state.status import Status
 
 

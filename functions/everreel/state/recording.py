@@ -4,13 +4,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from everreel.errors import EverreelError
-from everreel.media.index import Container as Container
-from everreel.media.index import InitRow as InitRow
-from everreel.media.index import SegmentRow as SegmentRow
-from everreel.media.index import TrackDescription as TrackDescription
-from everreel.media.segment import Gap as Gap
-from everreel.media.segment import TrackRange as TrackRange
+from everreel.media.index import Container
 from everreel.state.status import Status
+
+FIRST_LANE = "a"
+"""Every recording has this lane; a redundant one has more."""
 
 
 class Mode(StrEnum):

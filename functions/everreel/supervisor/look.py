@@ -6,11 +6,14 @@ from everreel.clock import Clock
 from everreel.errors import EverreelError
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.state.ports import Recordings
-from everreel.state.recording import Failure, Lap
+from everreel.state.recording import FIRST_LANE, Failure
 from everreel.supervisor.backoff import SUSPECT_S
 from everreel.supervisor.verdict import Action, Verdict, Watch, judge
 
 log = logging.getLogger(__name__)
+
+UNBORN = (FIRST_LANE, 1, 0)
+"""The lap that a start meant to queue and never noted."""
 
 
 def look(
@@ -26,22 +29,29 @@ def look(
     log.info("look %d: %s, %s", watch.looks, verdict.action.value, verdict.why)
     if verdict.action is not Action.BURY:
         return verdict, watch
-    if not laps or not _bury(watch.sid, laps[-1], verdict.why, recordings, bus, clock):
+    newest = (laps[-1].lane, laps[-1].lap, laps[-1].beat_utc_us) if laps else UNBORN
+    if not _bury(watch.sid, newest, verdict.why, recordings, bus, clock):
         return Verdict(Action.WAIT, SUSPECT_S[0], "it moved while it was being buried"), watch
     return Verdict(Action.SEAL, 0, verdict.why), watch
 
 
 def _bury(
-    sid: str, lap: Lap, why: str, recordings: Recordings, bus: EventBus, clock: Clock
+    sid: str,
+    newest: tuple[str, int, int],
+    why: str,
+    recordings: Recordings,
+    bus: EventBus,
+    clock: Clock,
 ) -> bool:
-    """Declare a lap dead unless it beats after all; tell the bus."""
+    """Declare a lap (lane, number, last beat) dead unless it beats after all; tell the bus."""
+    lane, lap, beat_utc_us = newest
     failure = Failure(
         code="recorder_died",
         blame="service",
         message=f"the recorder stopped answering ({why}); what it committed is kept",
     )
     dead = recordings.declare_dead(
-        sid, lap.lane, lap.lap, failure, clock.utc_us(), unchanged_since=lap.beat_utc_us
+        sid, lane, lap, failure, clock.utc_us(), unchanged_since=beat_utc_us
     )
     if dead:
         try:
@@ -49,7 +59,7 @@ def _bury(
                 Event(
                     Happening.FAILED,
                     sid,
-                    {"lane": lap.lane, "lap": lap.lap, "code": failure.code, "why": why},
+                    {"lane": lane, "lap": lap, "code": failure.code, "why": why},
                 )
             )
         except EverreelError as error:
