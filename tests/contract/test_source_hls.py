@@ -1,0 +1,253 @@
+"""HLS under the `Source` port: holes, ranges, and playlists that point where they must not."""
+
+import json
+import socket
+
+import pytest
+
+from everreel.clock import ManualClock
+from everreel.errors import (
+    SourceEnded,
+    SourceMalformed,
+    SourceNotFound,
+    SourceRefused,
+    SourceUnsupported,
+)
+from everreel.media.access_unit import TrackFormat
+from everreel.protocols.guard import Guard
+from everreel.protocols.hls import HlsSource
+from everreel.protocols.http_client import HttpClient
+from tests.contract.source_server import (
+    HLS_MP4,
+    HLS_TS,
+    expected_units,
+    headers_of,
+    read_to_the_end,
+    reply,
+    request,
+    sized,
+    timed_reads,
+    units,
+)
+
+
+class Files:
+    """A web server of files that a test changes; keeps connections and notes what was asked."""
+
+    def __init__(self, files: dict[str, bytes | str]) -> None:
+        self.files = files
+        self.asked: list[str] = []
+
+    def __call__(self, connection: socket.socket) -> None:
+        while True:
+            path = request(connection)
+            self.asked.append(path)
+            found = self.files.get(path)
+            if found is None:
+                connection.sendall(reply("404 Not Found", "Content-Length: 0\r\n"))
+            else:
+                body = found.encode() if isinstance(found, str) else found
+                connection.sendall(sized(body))
+
+
+def playlist(first: int, names: list[str], *, ended: bool = False, target: int = 1) -> str:
+    lines = ["#EXTM3U", f"#EXT-X-TARGETDURATION:{target}", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
+    for name in names:
+        lines += [f"#EXTINF:{target},", name]
+    return "\n".join([*lines, "#EXT-X-ENDLIST"] if ended else lines) + "\n"
+
+
+def test_read_when_it_is_hls_then_segments_come_in_order_over_one_connection(peer, opened):
+    segment = HLS_TS.read_bytes()
+    files = Files(
+        {
+            "/m.m3u8": "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlive/i.m3u8\n",
+            "/live/i.m3u8": playlist(7, ["a.ts", "b.ts"], ended=True),
+            "/live/a.ts": segment,
+            "/live/b.ts": segment,
+        }
+    )
+    one = peer(files)
+    source = opened(f"http://127.0.0.1:{one.port}/m.m3u8")
+    events, error = read_to_the_end(source)
+    assert isinstance(error, SourceEnded)
+    assert files.asked == ["/m.m3u8", "/live/i.m3u8", "/live/a.ts", "/live/b.ts"]
+    assert len(one.accepted) == 1
+    assert units(events) == 2 * expected_units(HLS_TS)
+    assert isinstance(events[0], TrackFormat)
+
+
+def hls(port: int, path: str = "/i.m3u8", **options) -> HlsSource:
+    client = HttpClient(Guard(allow_private=True), clock=options.get("clock"))
+    return HlsSource(client, f"http://127.0.0.1:{port}{path}", **options)
+
+
+def test_read_when_the_playlist_grows_then_it_is_followed_and_holes_are_declared(peer):
+    segment = HLS_TS.read_bytes()
+    files = Files({f"/{n}.ts": segment for n in range(20)})
+    files.files["/i.m3u8"] = playlist(0, ["0.ts", "1.ts"])
+    clock = ManualClock()
+    source = hls(peer(files).port, clock=clock)
+    assert units(timed_reads(source, 1.0)) == 2 * expected_units(HLS_TS)
+    asked = len(files.asked)
+    files.files["/i.m3u8"] = playlist(4, ["4.ts", "gone.ts", "6.ts", "7.ts"], ended=True)
+    files.files["/7.ts"] = b""
+    timed_reads(source, 0.3)
+    assert len(files.asked) == asked
+    events, error = read_to_the_end(source, wait_s=0.05, clock=clock)
+    assert isinstance(error, SourceEnded)
+    assert units(events) == 2 * expected_units(HLS_TS)
+    assert [(missed.first, missed.count, missed.cause.value) for missed in source.missed] == [
+        (2, 2, "left_playlist"),
+        (5, 1, "not_found"),
+        (7, 1, "failed"),
+    ]
+    assert files.asked.count("/gone.ts") == 3
+    source.close()
+
+
+def test_read_when_every_segment_is_missing_then_it_is_not_found(peer):
+    files = Files({"/i.m3u8": playlist(0, ["a.ts", "b.ts", "c.ts", "d.ts"], ended=True)})
+    clock = ManualClock()
+    source = hls(peer(files).port, clock=clock)
+    _, error = read_to_the_end(source, wait_s=0.02, clock=clock)
+    assert isinstance(error, SourceNotFound)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("#EXTINF:1,\nhttp://169.254.169.254/latest\n", SourceRefused),
+        ("#EXTINF:1,\nfile:///etc/passwd\n", SourceRefused),
+        ("#EXTINF:1,\nhttp://2852039166/\n", SourceRefused),
+        ('#EXT-X-MAP:URI="http://169.254.100.1/"\n#EXTINF:1,\na.m4s\n', SourceRefused),
+        ('#EXT-X-KEY:METHOD=AES-128,URI="http://169.254.169.254/k"\n#EXTINF:1,\na.ts\n',
+         SourceUnsupported),
+        ('#EXT-X-KEY:METHOD=SAMPLE-AES,URI="/key"\n#EXTINF:1,\na.ts\n', SourceUnsupported),
+    ],
+)  # fmt: skip
+def test_read_when_a_playlist_points_where_it_must_not_then_it_is_refused(peer, lines, expected):
+    text = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + lines + "#EXT-X-ENDLIST\n"
+    files = Files({"/i.m3u8": text, "/a.ts": HLS_TS.read_bytes(), "/key": bytes(16)})
+    source = hls(peer(files).port)
+    _, error = read_to_the_end(source, 5.0)
+    assert isinstance(error, expected)
+    assert files.asked == ["/i.m3u8"]
+
+
+def test_read_when_a_redirected_segment_points_inside_then_it_is_refused(peer):
+    def serve(connection: socket.socket) -> None:
+        while True:
+            if request(connection).endswith(".m3u8"):
+                connection.sendall(sized(playlist(0, ["a.ts"], ended=True).encode()))
+            else:
+                connection.sendall(reply("302 Found", "Location: http://169.254.169.254/\r\n"))
+
+    source = hls(peer(serve).port)
+    _, error = read_to_the_end(source, 5.0)
+    assert isinstance(error, SourceRefused)
+
+
+def test_read_when_segments_are_byte_ranges_then_both_kinds_of_servers_serve_them(peer):
+    segment = HLS_TS.read_bytes()
+    text = (
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n"
+        f"#EXTINF:1,\n#EXT-X-BYTERANGE:{len(segment)}@188\nall.ts\n"
+        f"#EXTINF:1,\n#EXT-X-BYTERANGE:{len(segment)}\nall.ts\n#EXT-X-ENDLIST\n"
+    )
+    whole = bytes(188) + segment * 2
+    ranges: list[bytes] = []
+
+    def partial(connection: socket.socket) -> None:
+        while True:
+            head = headers_of(connection)
+            if b".m3u8" in head:
+                connection.sendall(sized(text.encode()))
+                continue
+            wanted = head.lower().split(b"range: bytes=")[1].split(b"\r\n")[0]
+            ranges.append(wanted)
+            first, last = (int(number) for number in wanted.split(b"-"))
+            part = whole[first : last + 1]
+            connection.sendall(
+                reply("206 Partial Content", f"Content-Length: {len(part)}\r\n", part)
+            )
+
+    for serve in (partial, Files({"/i.m3u8": text, "/all.ts": whole})):
+        source = hls(peer(serve).port)
+        events, error = read_to_the_end(source)
+        assert isinstance(error, SourceEnded)
+        assert units(events) == 2 * expected_units(HLS_TS)
+        assert source.missed == []
+    assert len(ranges) == 2
+
+
+def fmp4() -> tuple[bytes, list[bytes]]:
+    """The init section and the segments of a captured fMP4 stream."""
+    data = HLS_MP4.read_bytes()
+    parts = []
+    for size in json.loads(HLS_MP4.with_name(HLS_MP4.name + ".json").read_text())["part_bytes"]:
+        parts.append(data[:size])
+        data = data[size:]
+    return parts[0], parts[1:]
+
+
+def test_read_when_segments_are_fmp4_then_the_init_section_is_fetched_once(peer):
+    init, segments = fmp4()
+    files = Files({f"/{n}.m4s": segment for n, segment in enumerate(segments)})
+    files.files["/init.mp4"] = init
+    names = [f"{n}.m4s" for n in range(len(segments))]
+    files.files["/i.m3u8"] = playlist(0, names, ended=True).replace(
+        "#EXT-X-MEDIA-SEQ", '#EXT-X-MAP:URI="init.mp4"\n#EXT-X-MEDIA-SEQ'
+    )
+    events, error = read_to_the_end(hls(peer(files).port))
+    assert isinstance(error, SourceEnded)
+    assert units(events) == expected_units(HLS_MP4)
+    assert files.asked.count("/init.mp4") == 1
+    assert [type(event) for event in events[:2]] == [TrackFormat, TrackFormat]
+
+
+def test_read_when_the_sound_is_apart_then_both_playlists_are_followed_side_by_side(peer):
+    segment = HLS_TS.read_bytes()
+    files = Files({f"/{kind}{n}.ts": segment for kind in "av" for n in range(3)})
+    files.files["/i.m3u8"] = (
+        '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="g",NAME="x",DEFAULT=YES,URI="a.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="g"\nv.m3u8\n'
+    )
+    for kind in "av":
+        names = [f"{kind}{n}.ts" for n in range(3)]
+        files.files[f"/{kind}.m3u8"] = playlist(5, names, ended=True)
+    events, error = read_to_the_end(hls(peer(files).port))
+    assert isinstance(error, SourceEnded)
+    assert units(events) == 3 * expected_units(HLS_TS)
+    assert [path for path in files.asked if path.endswith(".ts")] == [
+        f"/{kind}{n}.ts" for n in range(3) for kind in "va"
+    ]
+
+
+def test_read_when_a_kept_connection_was_closed_then_a_new_one_is_made(peer):
+    segment = HLS_TS.read_bytes()
+    bodies = {"/i.m3u8": playlist(0, ["a.ts"], ended=True).encode(), "/a.ts": segment}
+
+    def once(connection: socket.socket) -> None:
+        connection.sendall(sized(bodies[request(connection)]))
+
+    one = peer(once)
+    events, error = read_to_the_end(hls(one.port))
+    assert isinstance(error, SourceEnded)
+    assert units(events) == expected_units(HLS_TS)
+    assert len(one.accepted) == 2
+
+
+def test_read_when_a_segment_is_huge_then_it_is_not_swallowed(peer):
+    def serve(connection: socket.socket) -> None:
+        while True:
+            if request(connection).endswith(".m3u8"):
+                connection.sendall(sized(playlist(0, ["a.ts", "b.ts", "c.ts"]).encode()))
+            else:
+                connection.sendall(reply("200 OK", "Content-Length: 99999999999\r\n"))
+
+    clock = ManualClock()
+    source = hls(peer(serve).port, clock=clock)
+    _, error = read_to_the_end(source, wait_s=0.02, clock=clock)
+    assert isinstance(error, SourceMalformed)
+    assert "larger" in error.message
