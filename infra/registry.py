@@ -1,0 +1,206 @@
+"""The functions of the stack as data: what each is for, what it gets and what it may do.
+
+A row is the whole truth about a function; `functions.py` only turns rows into resources. What a
+role may do is listed action by action, so a review of this file is a review of the permissions.
+"""
+
+from dataclasses import dataclass
+
+RUNTIME = ("runtime",)
+RUNTIME_AND_MEDIA = ("runtime", "media")
+
+MINUTE_S = 60
+HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permission to do `actions` on one thing of the stack.
+
+    Attributes:
+        on: `table`, `index`, `bucket` (itself), `objects` (in it), `bus`, `recorder` (its alias),
+            `supervision` (the state machine) or `api_keys` (the secret).
+        actions: IAM's names, none with a wildcard.
+    """
+
+    on: str
+    actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asynchronous:
+    """How an invocation that waits in Lambda's own queue is treated.
+
+    Attributes:
+        retries: after a failed run, 0 to 2; the second comes two minutes after the first.
+        longest_wait_s: after which an event that found no room is given up.
+        failures_to: where the given-up go: `bus`, as an event that rules can act on, or `queue`.
+    """
+
+    retries: int
+    longest_wait_s: int
+    failures_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRow:
+    """One function.
+
+    Attributes:
+        name: of its folder under `functions/`; the handler is `<name>.handler.handler`.
+        why: what it does, for the console; and why its numbers are what they are, in comments.
+        memory_mb: and with it the share of a processor: 1,769 MB are one.
+        timeout_s: at most 900.
+        layers: in the order they are laid over each other.
+        settings: fields of `everreel.settings.Settings` that it gets as environment variables.
+        grants: all it may do besides writing its own log.
+        asynchronous: for functions that are invoked with `InvocationType=Event`.
+        starts_recordings: it needs the recorder and the state machine, so it is made after them.
+    """
+
+    name: str
+    why: str
+    memory_mb: int
+    timeout_s: int
+    layers: tuple[str, ...]
+    settings: tuple[str, ...]
+    grants: tuple[Grant, ...]
+    asynchronous: Asynchronous | None = None
+    starts_recordings: bool = False
+
+
+_READ_ROWS = ("dynamodb:GetItem", "dynamodb:Query")
+_START = (
+    Grant(
+        "table",
+        (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+    ),
+    Grant("recorder", ("lambda:InvokeFunction",)),
+    Grant("supervision", ("states:StartExecution",)),
+)
+_START_SETTINGS = (
+    "table",
+    "retention_days",
+    "record_function",
+    "state_machine",
+    "source_template",
+    "allow_private_sources",
+    "max_duration_s",
+)
+# Without ListBucket S3 answers 403 instead of 404 about an object that is not there.
+_LIST = Grant("bucket", ("s3:ListBucket",))
+_PUBLISH = Grant("bus", ("events:PutEvents",))
+
+RECORDER = FunctionRow(
+    name="record_lap",
+    why="Records one lap: pulls the stream, cuts it into segments and commits them.",
+    # Copying takes a few thousandths of a processor; memory is what a recording hour costs.
+    memory_mb=256,
+    # What Lambda gives at most. The lap ends itself before (EVERREEL_LAP_S, EVERREEL_DRAIN_S).
+    timeout_s=900,
+    layers=RUNTIME,
+    settings=(
+        "table",
+        "retention_days",
+        "bucket",
+        "bus",
+        "allow_private_sources",
+        "max_duration_s",
+        "queue_mib",
+    ),
+    grants=(
+        Grant(
+            "table",
+            (
+                *_READ_ROWS,
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:DeleteItem",
+                "dynamodb:ConditionCheckItem",
+            ),
+        ),
+        # GetObject compares an object that was there already; DeleteObject is for the loser of a
+        # commit, who removes its own.
+        Grant("objects", ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")),
+        _LIST,
+        _PUBLISH,
+    ),
+    # A lap that comes late or twice is of no use: supervision starts another one.
+    asynchronous=Asynchronous(retries=0, longest_wait_s=MINUTE_S, failures_to="bus"),
+)
+
+LOOK = FunctionRow(
+    name="look",
+    why="Looks at a recording for its state machine: wait, seal or done?",
+    memory_mb=256,
+    timeout_s=30,
+    layers=RUNTIME,
+    settings=("table", "retention_days", "bus"),
+    grants=(
+        # The writes bury a lap that died.
+        Grant(
+            "table",
+            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
+        ),
+        _PUBLISH,
+    ),
+)
+
+SEALER = FunctionRow(
+    name="seal_recording",
+    why="Seals an ended recording from what the store holds: playlists, manifest, MP4, poster.",
+    # The MP4 is streamed through, so time goes by bytes: more memory is more network and processor.
+    memory_mb=1769,
+    timeout_s=900,
+    layers=RUNTIME_AND_MEDIA,
+    settings=("table", "retention_days", "bucket", "bus"),
+    grants=(
+        Grant("table", (*_READ_ROWS, "dynamodb:PutItem")),
+        Grant(
+            "objects",
+            ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+        ),
+        _LIST,
+        _PUBLISH,
+    ),
+    # Invoked by a rule on the bus; sealing twice does nothing new.
+    asynchronous=Asynchronous(retries=2, longest_wait_s=HOUR_S, failures_to="queue"),
+)
+
+AUTHORIZER = FunctionRow(
+    name="authorize_call",
+    why="Answers the API's question: does this call carry a key we know?",
+    memory_mb=256,
+    timeout_s=10,
+    layers=RUNTIME,
+    settings=("api_keys_secret",),
+    grants=(Grant("api_keys", ("secretsmanager:GetSecretValue",)),),
+)
+
+API = FunctionRow(
+    name="http_api",
+    why="The HTTP API: acquire, start, query, stop and list recordings.",
+    # A third of a processor: FastAPI's imports are what a cold start waits for.
+    memory_mb=512,
+    # The gateway gives up after 30 s.
+    timeout_s=29,
+    layers=RUNTIME,
+    settings=(*_START_SETTINGS, "bucket"),
+    grants=(*_START, Grant("index", ("dynamodb:Query",))),
+    starts_recordings=True,
+)
+
+STARTER = FunctionRow(
+    name="start_recording",
+    why="Starts the recording that an event on the bus, or a test event in the console, asks for.",
+    memory_mb=256,
+    timeout_s=30,
+    layers=RUNTIME,
+    settings=_START_SETTINGS,
+    grants=_START,
+    # A repeat finds the recording of the first; nobody wants a start that comes an hour late.
+    asynchronous=Asynchronous(retries=2, longest_wait_s=5 * MINUTE_S, failures_to="queue"),
+    starts_recordings=True,
+)
+
+FUNCTIONS = (RECORDER, LOOK, SEALER, AUTHORIZER, API, STARTER)

@@ -1,0 +1,146 @@
+"""The stack: one construct per capability, put together."""
+
+from aws_cdk import CfnOutput, Stack, Tags
+from aws_cdk import aws_lambda_destinations as destinations
+from constructs import Construct
+
+from infra.api import Api, ApiKeys
+from infra.artifacts import Artifacts
+from infra.bus import Bus
+from infra.functions import LiveFunction, Surroundings, memory_mb
+from infra.nag import all_in
+from infra.parameters import Parameters
+from infra.registry import API, AUTHORIZER, FUNCTIONS, LOOK, RECORDER, SEALER, STARTER, FunctionRow
+from infra.storage import INDEX, Storage
+from infra.watch import Watch
+from infra.workflow import Workflow
+
+_QUEUE_SHARE = 4
+"""Of the recorder's memory this part may hold media that waits for the store."""
+
+
+class EverreelStack(Stack):
+    """Everything that one deployment of everreel consists of."""
+
+    def __init__(self, scope: Construct, name: str, parameters: Parameters) -> None:
+        super().__init__(
+            scope,
+            name,
+            stack_name=parameters.stack_name,
+            description="everreel records live streams with short-lived functions",
+            termination_protection=False,
+        )
+        self._parameters = parameters
+        self._storage = Storage(self, "Storage", parameters)
+        self._bus = Bus(self, "Bus")
+        self._keys = ApiKeys(self, "ApiKeys")
+        self._artifacts = Artifacts(self, "Layers", parameters)
+        self._functions: dict[str, LiveFunction] = {}
+        self._make_functions(starting=False)
+        self._workflow = Workflow(
+            self,
+            "Workflow",
+            parameters,
+            look=self._function(LOOK).alias,
+            seal=self._function(SEALER).alias,
+        )
+        self._make_functions(starting=True)
+        self._bus.seal_on_lap_end(self._function(SEALER).alias)
+        self._bus.start_on_request(self._function(STARTER).alias)
+        self._api = Api(
+            self,
+            "Gateway",
+            parameters,
+            handler=self._function(API).alias,
+            authorizer=self._function(AUTHORIZER).alias,
+        )
+        self._watch = Watch(
+            self,
+            "Watch",
+            parameters,
+            functions=[self._function(row) for row in FUNCTIONS],
+            recorder=self._function(RECORDER),
+            machine=self._workflow.machine,
+            bus=self._bus.bus,
+            queues={
+                "undelivered": self._bus.undelivered,
+                "abandoned": self._bus.abandoned,
+                "dead-lap": self._bus.dead_laps,
+            },
+            api=self._api.api,
+        )
+        self._say_where_things_are()
+        Tags.of(self).add("application", "everreel")
+
+    def _function(self, row: FunctionRow) -> LiveFunction:
+        return self._functions[row.name]
+
+    def _make_functions(self, *, starting: bool) -> None:
+        around = self._surroundings(starting=starting)
+        for row in FUNCTIONS:
+            if row.starts_recordings is starting:
+                name = "".join(word.capitalize() for word in row.name.split("_"))
+                self._functions[row.name] = LiveFunction(
+                    self, name, row, self._artifacts, self._parameters, around
+                )
+
+    def _surroundings(self, *, starting: bool) -> Surroundings:
+        """Gather what functions can be given; those that start recordings get more."""
+        parameters, bucket, table = self._parameters, self._storage.bucket, self._storage.table
+        settings = {
+            "table": table.table_name,
+            "bucket": bucket.bucket_name,
+            "bus": self._bus.bus.event_bus_name,
+            "api_keys_secret": self._keys.secret.secret_arn,
+            "source_template": parameters.source_template,
+            "allow_private_sources": str(parameters.allow_private_sources).lower(),
+            "max_duration_s": str(parameters.max_duration_seconds),
+            "retention_days": str(parameters.retention_days),
+            "queue_mib": str(memory_mb(RECORDER, parameters) // _QUEUE_SHARE),
+        }
+        resources = {
+            "table": table.table_arn,
+            "index": f"{table.table_arn}/index/{INDEX}",
+            "bucket": bucket.bucket_arn,
+            "objects": bucket.arn_for_objects("*"),
+            "bus": self._bus.bus.event_bus_arn,
+            "api_keys": self._keys.secret.secret_arn,
+            "queue": self._bus.abandoned.queue_arn,
+        }
+        if starting:
+            recorder, machine = self._function(RECORDER).alias, self._workflow.machine
+            settings |= {
+                "record_function": recorder.function_arn,
+                "state_machine": machine.state_machine_arn,
+            }
+            resources |= {
+                "recorder": recorder.function_arn,
+                "supervision": machine.state_machine_arn,
+            }
+        return Surroundings(
+            settings=settings,
+            resources=resources,
+            destinations={
+                "bus": destinations.EventBridgeDestination(self._bus.bus),
+                "queue": destinations.SqsDestination(self._bus.abandoned),
+            },
+            key=self._storage.key,
+            any_object=all_in(bucket),
+        )
+
+    def _say_where_things_are(self) -> None:
+        board = f"#dashboards:name={self._watch.dashboard.dashboard_name}"
+        outputs = {
+            "ApiUrl": self._api.url,
+            "ApiKeySecretArn": self._keys.secret.secret_arn,
+            "BucketName": self._storage.bucket.bucket_name,
+            "BusName": self._bus.bus.event_bus_name,
+            "TableName": self._storage.table.table_name,
+            "StateMachineArn": self._workflow.machine.state_machine_arn,
+            "RecordFunction": self._function(RECORDER).function.function_name,
+            "StartFunction": self._function(STARTER).function.function_name,
+            "SealFunction": self._function(SEALER).function.function_name,
+            "DashboardUrl": f"https://console.aws.amazon.com/cloudwatch/home?region={self.region}{board}",
+        }
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)
