@@ -117,12 +117,12 @@ class DialledSource:
 
     def _dial(self, wait_s: float) -> Source | None:
         """Connect if the name has resolved."""
-        if self._closed or (self._cancel is not None and self._cancel.is_set()):
+        if self._over():
             raise SourceEnded(f"{redact.url(self._url)} was closed on our side")
         endpoint = self._lookup.wait(min(wait_s, _SLICE_S))
         if endpoint is not None:
             self._source = self._join(self._connect(endpoint), self._call.protocol)
-            if self._closed:  # by another thread in this very moment
+            if self._over():  # closed by another thread in this very moment
                 self._source.close()
             return self._source
         if self._clock.monotonic() - self._began > RESOLVE_S:
@@ -131,6 +131,10 @@ class DialledSource:
                 field="source",
             )
         return None
+
+    def _over(self) -> bool:
+        """Tell whether our side gave up."""
+        return self._closed or (self._cancel is not None and self._cancel.is_set())
 
     def _follow(self, error: SourceError) -> None:
         """Begin anew where the server says the stream is; raise the error if it does not say."""
