@@ -5,10 +5,10 @@ segments, so a hand-over needs no more than an overlap. See docs/time.md.
 """
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream.describe import frame_samples
+from everreel.media.decode_order import in_decode_order
 from everreel.media.segment import (
     Break,
     FormatChange,
@@ -346,7 +346,7 @@ class Segmenter:
         if not samples:
             return
         if VIDEO in samples:
-            samples[VIDEO] = _in_decode_order(samples[VIDEO])
+            samples[VIDEO] = in_decode_order(samples[VIDEO])
         if end_us is None:
             end_us = max(_end_of(units, done.formats[medium]) for medium, units in samples.items())
         self._last_k = done.k
@@ -383,22 +383,3 @@ def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
         return last_us + 40_000
     first_us = min(sample.pts_us for sample in units)
     return last_us + (last_us - first_us) // (len(units) - 1)
-
-
-def _in_decode_order(pictures: list[Sample]) -> list[Sample]:
-    """Give pictures decode times where the transport had none.
-
-    Within a group of pictures the i-th picture in decode order is decoded when the i-th in
-    presentation order is shown: the shifted decode times that `isobmff.fragment` writes anyway, and
-    a pure function of the group. Sources with decode times pass untouched.
-    """
-    if all(a.dts_us < b.dts_us for a, b in pairwise(pictures)):
-        return pictures
-    starts = [i for i, sample in enumerate(pictures) if sample.keyframe or i == 0]
-    last_us: int | None = None
-    for start, end in zip(starts, [*starts[1:], len(pictures)], strict=True):
-        shown = sorted(sample.pts_us for sample in pictures[start:end])
-        for sample, dts_us in zip(pictures[start:end], shown, strict=True):
-            sample.dts_us = dts_us if last_us is None else max(dts_us, last_us + 25)
-            last_us = sample.dts_us
-    return pictures

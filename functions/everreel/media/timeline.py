@@ -13,43 +13,21 @@ from collections.abc import Sequence
 from everreel.media.access_unit import AccessUnit, ClockReference, Medium, SourceEvent, TrackFormat
 from everreel.media.recent_units import RecentUnits
 from everreel.media.segment import Break, Cause, FormatChange, Sample, TimelineEvent
+from everreel.media.tolerances import (
+    APART_US,
+    CATCH_UP_US,
+    DRIFT_PPM,
+    FRAME_US,
+    GAP_US,
+    JUMP_AHEAD_US,
+    JUMP_BACK_US,
+    NUDGE_US,
+    PROBATION_US,
+    REFERENCE_WAIT_US,
+    SILENCE_US,
+    STEP_US,
+)
 from everreel.media.track_clock import TrackClock
-
-STEP_US = 500_000
-"""A step of a track up to this is ordinary and not looked at twice (frames, dropped frames)."""
-
-JUMP_BACK_US = 1_000_000
-"""Steps back up to this are disorder and are nudged; beyond, the clock was reset."""
-
-JUMP_AHEAD_US = 2_000_000
-"""A step ahead that outruns the wall clock by more than this is a jump, not a pause."""
-
-SILENCE_US = 1_500_000
-"""Nothing arriving for this long makes us ask whether the server hides an outage."""
-
-CATCH_UP_US = 700_000
-"""Media that comes within this of its usual delay again was only late: nothing is missing."""
-
-PROBATION_US = 2_000_000
-"""How long media after a silence may take to catch up before the silence counts as an outage."""
-
-GAP_US = 500_000
-"""Missing time from which on it is written down as a gap."""
-
-DRIFT_PPM = 300
-"""How much slower than ours the clock of a source may run without looking like an outage."""
-
-NUDGE_US = 25
-"""Distance kept between equal decode times: more than one tick of every timescale we write."""
-
-APART_US = 5_000_000
-"""Tracks on one clock start this near to each other; farther apart is another clock."""
-
-FRAME_US = 40_000
-"""Distance to the last unit when a reset clock goes on without a pause."""
-
-REFERENCE_WAIT_US = 1_500_000
-"""How long tracks with clocks of their own wait for a common reference before arrival decides."""
 
 
 class Timeline:
@@ -174,7 +152,7 @@ class Timeline:
                 return
             dts_us += moved
             pts_us += moved
-        track.last_us = dts_us
+        track.last_us = track.newest_us = dts_us
         track.arrived_us = now_us
         if self._end_us is None or dts_us > self._end_us:
             self._end_us = dts_us
@@ -205,7 +183,9 @@ class Timeline:
                 return None
             # A track that appears: on a shared clock it is near the others.
             if end_us is None or abs(dts_us - end_us) < APART_US:
-                return 0
+                newest_us = track.newest_us
+                early = newest_us is not None and dts_us <= newest_us
+                return (newest_us or 0) + NUDGE_US - dts_us if early else 0
             return self._reset(track, dts_us, now_us, out, Cause.JUMP)
         step_us = dts_us - track.last_us
         if step_us < -JUMP_BACK_US:

@@ -11,6 +11,7 @@ class TrackClock:
         joined: after a reopen, whether the track is past what the server repeats.
         aligned: RTP only: its ticks are tied to the clock that the tracks share.
         last_us: output time of its last unit (decode time), None since a reset.
+        newest_us: the same, kept over resets: nothing of the track may be placed before it.
         stale_us: after a reset, where the abandoned clock stood on the new one.
         arrived_us: arrival of its last unit.
     """
@@ -22,6 +23,7 @@ class TrackClock:
         "half",
         "joined",
         "last_us",
+        "newest_us",
         "offset_us",
         "raw",
         "stale_us",
@@ -38,6 +40,7 @@ class TrackClock:
         self.aligned = False
         self.joined = True
         self.last_us: int | None = None
+        self.newest_us: int | None = None
         self.stale_us: int | None = None
         self.arrived_us = 0
 

@@ -1,0 +1,37 @@
+"""How far the time of a source may stray before the timeline acts, each with its reason."""
+
+STEP_US = 500_000
+"""A step of a track up to this is ordinary and not looked at twice (frames, dropped frames)."""
+
+JUMP_BACK_US = 1_000_000
+"""Steps back up to this are disorder and are nudged; beyond, the clock was reset."""
+
+JUMP_AHEAD_US = 2_000_000
+"""A step ahead that outruns the wall clock by more than this is a jump, not a pause."""
+
+SILENCE_US = 1_500_000
+"""Nothing arriving for this long makes us ask whether the server hides an outage."""
+
+CATCH_UP_US = 700_000
+"""Media that comes within this of its usual delay again was only late: nothing is missing."""
+
+PROBATION_US = 2_000_000
+"""How long media after a silence may take to catch up before the silence counts as an outage."""
+
+GAP_US = 500_000
+"""Missing time from which on it is written down as a gap."""
+
+DRIFT_PPM = 300
+"""How much slower than ours the clock of a source may run without looking like an outage."""
+
+NUDGE_US = 25
+"""Distance kept between equal decode times: more than one tick of every timescale we write."""
+
+APART_US = 5_000_000
+"""Tracks on one clock start this near to each other; farther apart is another clock."""
+
+FRAME_US = 40_000
+"""Distance to the last unit when a reset clock goes on without a pause."""
+
+REFERENCE_WAIT_US = 1_500_000
+"""How long tracks with clocks of their own wait for a common reference before arrival decides."""

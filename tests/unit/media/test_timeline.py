@@ -1,0 +1,227 @@
+"""The timeline repairs what sources do to time, and loses nothing over it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everreel.media.access_unit import AccessUnit, ClockReference, Codec, Medium, TrackFormat
+from everreel.media.segment import Break, Cause, Sample, TimelineEvent
+from everreel.media.timeline import Timeline
+from tests.unit.media.streams import AUDIO, VIDEO, WRAP, Arrival, later, stream
+
+
+def place(timeline: Timeline, arrivals: list[Arrival]) -> list[TimelineEvent]:
+    out: list[TimelineEvent] = []
+    for arrival in arrivals:
+        out += timeline.feed([arrival.event], 5_000_000 + arrival.at_us)
+    return out
+
+
+def samples(events: list[TimelineEvent], medium: Medium = Medium.VIDEO) -> list[Sample]:
+    return [e for e in events if isinstance(e, Sample) and e.medium is medium]
+
+
+def breaks(events: list[TimelineEvent]) -> list[Break]:
+    return [e for e in events if isinstance(e, Break)]
+
+
+def steps(placed: list[Sample]) -> set[int]:
+    return {b.dts_us - a.dts_us for a, b in zip(placed, placed[1:], strict=False)}
+
+
+def test_ordinary_stream_when_placed_then_every_unit_keeps_its_distance() -> None:
+    events = place(Timeline(), stream(4))
+    assert steps(samples(events)) == {40_000}
+    assert not breaks(events)
+
+
+@given(before=st.integers(1, 5000))
+def test_clock_when_it_wraps_then_time_runs_on(before: int) -> None:
+    timeline = Timeline()
+    events = place(timeline, stream(8, start_ms=WRAP - before))
+    assert steps(samples(events)) == {40_000}
+    assert not breaks(events)
+    assert not timeline.repairs
+
+
+def test_24_bit_wrap_of_a_broken_server_when_seen_then_time_runs_on() -> None:
+    arrivals = [
+        replace(
+            arrival,
+            event=replace(
+                arrival.event, pts=arrival.event.pts % 2**24, dts=(arrival.event.dts or 0) % 2**24
+            ),
+        )
+        if isinstance(arrival.event, AccessUnit)
+        else arrival
+        for arrival in stream(6, start_ms=2**24 - 3000)
+    ]
+    events = place(Timeline(), arrivals)
+    assert len(samples(events)) == 150
+    assert steps(samples(events)) <= {40_000, 67_000}  # the seam may be a frame wide
+
+
+@pytest.mark.parametrize("jump_ms", [3_600_000, -90_000, 2**31, -5_000])
+def test_clock_when_it_jumps_then_no_unit_is_lost_and_time_runs_on(jump_ms: int) -> None:
+    first = stream(4, start_ms=100_000)
+    second = [
+        a
+        for a in stream(4, start_ms=104_000 + jump_ms, mark=b"2")
+        if a.at_us or a.event not in (VIDEO, AUDIO)
+    ]
+    events = place(Timeline(), [*first, *later(second, 4_000_000)])
+    placed = samples(events)
+    assert len(placed) == 200
+    assert len(samples(events, Medium.AUDIO)) == 2 * 187
+    assert max(steps(placed)) <= 100_000
+    assert min(steps(placed)) > 0
+    assert [b.cause for b in breaks(events)] == [Cause.JUMP]
+    assert breaks(events)[0].gap_us == 0
+
+
+def test_publisher_that_comes_back_at_zero_when_connection_stayed_then_pause_is_a_gap() -> None:
+    events = place(Timeline(), [*stream(4), *later(stream(4, mark=b"2"), 7_000_000)])
+    (gap,) = breaks(events)
+    assert gap.cause is Cause.JUMP
+    assert gap.gap_us == pytest.approx(3_000_000, abs=100_000)
+    assert len(samples(events)) == 200
+
+
+def test_source_that_pauses_with_its_clock_running_then_time_is_kept_and_the_gap_noted() -> None:
+    second = later(stream(4, start_ms=9_000, mark=b"2"), 9_000_000)
+    events = place(Timeline(), [*stream(4), *second])
+    (gap,) = breaks(events)
+    assert gap.cause is Cause.LOSS
+    assert gap.gap_us == pytest.approx(5_000_000, abs=100_000)
+    assert samples(events)[100].dts_us - samples(events)[0].dts_us == 9_000_000
+
+
+def test_outage_that_a_server_compressed_when_media_stays_late_then_time_is_put_back() -> None:
+    second = later(stream(8, start_ms=4_000, mark=b"2"), 6_650_000)
+    events = place(Timeline(), [*stream(4), *second])
+    (gap,) = breaks(events)
+    assert gap.cause is Cause.OUTAGE
+    assert gap.gap_us == pytest.approx(2_650_000, abs=100_000)
+    assert len(samples(events)) == 300
+    assert samples(events)[100].dts_us - samples(events)[99].dts_us == pytest.approx(
+        2_690_000, abs=100_000
+    )
+
+
+def test_network_stall_when_media_catches_up_then_nothing_is_missing() -> None:
+    second = stream(8, start_ms=4_000, mark=b"2")
+    burst = [replace(a, at_us=max(a.at_us, 2_500_000)) for a in second]
+    events = place(Timeline(), [*stream(4), *later(burst, 4_000_000)])
+    assert not breaks(events)
+    assert steps(samples(events)) == {40_000}
+
+
+def test_equal_decode_times_when_placed_then_they_are_pulled_apart() -> None:
+    arrivals = stream(2)
+    same = [
+        replace(a, event=replace(a.event, pts=960, dts=960))
+        if isinstance(a.event, AccessUnit) and a.event.dts == 1000
+        else a
+        for a in arrivals
+    ]
+    placed = samples(place(Timeline(), same))
+    assert len(placed) == 50
+    assert min(steps(placed)) > 0
+
+
+def test_track_formats_when_repeated_then_they_change_nothing() -> None:
+    timeline = Timeline()
+    place(timeline, stream(2))
+    assert timeline.feed([VIDEO, AUDIO], 9_000_000) == []
+
+
+# ---------------------------------------------------------------------- a source opened again
+
+
+def reopened(first: list[Arrival], second: list[Arrival]) -> list[TimelineEvent]:
+    timeline = Timeline()
+    events = place(timeline, first)
+    events += timeline.flush()
+    timeline.reopened()
+    return events + place(timeline, second)
+
+
+def test_reopened_source_when_it_repeats_what_we_have_then_each_unit_comes_once() -> None:
+    whole = stream(12)
+    first = [a for a in whole if a.at_us < 7_000_000]
+    # The server begins again with its newest group of pictures, sent at once.
+    again = [replace(a, at_us=max(a.at_us, 7_300_000)) for a in whole if a.at_us >= 6_000_000]
+    events = reopened(first, again)
+    assert [s.data for s in samples(events)] == [
+        a.event.data
+        for a in whole
+        if isinstance(a.event, AccessUnit) and a.event.medium is Medium.VIDEO
+    ]
+    assert not breaks(events)
+
+
+def test_reopened_source_when_media_was_missed_then_the_gap_is_exact() -> None:
+    whole = stream(20)
+    first = [a for a in whole if a.at_us < 7_000_000]
+    again = [a for a in whole if a.at_us >= 10_000_000]
+    events = reopened(first, again)
+    (gap,) = breaks(events)
+    assert gap.cause is Cause.RECONNECT
+    assert not gap.continuous
+    assert gap.gap_us == pytest.approx(3_000_000, abs=50_000)
+    assert samples(events)[-1].dts_us == 19_960_000
+
+
+@pytest.mark.parametrize("zero_ms", [0, 6_500, 50_000_000])
+def test_reopened_source_when_its_clock_is_new_then_it_goes_on_by_the_wall_clock(
+    zero_ms: int,
+) -> None:
+    events = reopened(stream(7), later(stream(5, start_ms=zero_ms, mark=b"2"), 9_000_000))
+    (gap,) = breaks(events)
+    assert gap.cause is Cause.RECONNECT
+    assert gap.gap_us == pytest.approx(2_000_000, abs=100_000)
+    assert len(samples(events)) == 175 + 125
+
+
+# ---------------------------------------------------------------------- tracks with own clocks
+
+RTP_VIDEO = TrackFormat(Codec.H264, 90_000, WRAP, VIDEO.config, width=640, height=360)
+RTP_AUDIO = TrackFormat(Codec.AAC, 48_000, WRAP, AUDIO.config, sample_rate=48_000, channels=2)
+
+
+def rtp(seconds: float, *, video_zero: int, audio_zero: int) -> list[Arrival]:
+    arrivals = [Arrival(0, RTP_VIDEO), Arrival(0, RTP_AUDIO)]
+    for i in range(round(seconds * 25)):
+        unit = AccessUnit(
+            Medium.VIDEO, (video_zero + i * 3600) % WRAP, None, i % 50 == 0, b"v%d" % i
+        )
+        arrivals.append(Arrival(i * 40_000, unit))
+    for i in range(int(seconds * 48_000 / 1024)):
+        unit = AccessUnit(Medium.AUDIO, (audio_zero + i * 1024) % WRAP, None, True, b"a%d" % i)
+        arrivals.append(Arrival(i * 1024 * 1_000_000 // 48_000, unit))
+    return sorted(arrivals, key=lambda a: a.at_us)
+
+
+@given(video_zero=st.integers(0, WRAP - 1), audio_zero=st.integers(0, WRAP - 1))
+def test_tracks_with_random_offsets_when_referenced_then_they_are_in_step(
+    video_zero: int, audio_zero: int
+) -> None:
+    arrivals = rtp(3, video_zero=video_zero, audio_zero=audio_zero)
+    references = [
+        Arrival(500_000, ClockReference(Medium.VIDEO, (video_zero + 45_000) % WRAP, 77_500_000)),
+        Arrival(500_000, ClockReference(Medium.AUDIO, (audio_zero + 24_000) % WRAP, 77_500_000)),
+    ]
+    events = place(Timeline(), sorted([*arrivals, *references], key=lambda a: a.at_us))
+    video, audio = samples(events), samples(events, Medium.AUDIO)
+    assert (len(video), len(audio)) == (75, 140)
+    assert abs(video[0].pts_us - audio[0].pts_us) <= 25
+    assert not breaks(events)
+
+
+def test_tracks_with_random_offsets_when_never_referenced_then_arrival_aligns_them() -> None:
+    events = place(Timeline(), rtp(4, video_zero=123, audio_zero=2**31))
+    video, audio = samples(events), samples(events, Medium.AUDIO)
+    assert (len(video), len(audio)) == (100, 187)
+    assert abs(video[0].pts_us - audio[0].pts_us) <= 50_000
