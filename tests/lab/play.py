@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -33,38 +34,51 @@ def units(url: str, options: dict[str, str]) -> Iterator[UnitDigest]:
             yield digest(packet.stream.type, pts_us, key, payload)
 
 
-def player_argv(url: str, seconds: float, **options: str) -> list[str]:
-    """The command line of a player that gives up after a time."""
+def player_argv(url: str, seconds: float, limit_s: float, **options: str) -> list[str]:
+    """The command line of a player that ends some seconds after its first access unit.
+
+    `limit_s` bounds everything; FFmpeg stuck in a read heeds no SIGINT, so SIGKILL follows.
+    """
     pairs = [f"{key}={value}" for key, value in options.items()]
-    return ["/usr/bin/env", f"PYTHONPATH={_ROOT}", "timeout", "-s", "INT", str(seconds),
-            sys.executable, "-m", "tests.lab.play", url, *pairs]  # fmt: skip
+    return ["/usr/bin/env", f"PYTHONPATH={_ROOT}", "timeout", "-s", "INT", "-k", "1", str(limit_s),
+            sys.executable, "-m", "tests.lab.play", url, str(seconds), *pairs]  # fmt: skip
 
 
-def start_player(url: str, log: Path, seconds: float = 60.0, **options: str) -> Child:
-    """Start a player that runs until stopped."""
-    return Child(player_argv(url, seconds, **options), log)
+def start_player(url: str, log: Path, **options: str) -> Child:
+    """Start a player that runs until stopped, for a minute at most."""
+    return Child(player_argv(url, 60, 60, **options), log)
 
 
-def pull(url: str, seconds: float, **options: str) -> list[UnitDigest]:
-    """Play a live URL for a while; digests in the order they came.
+def pull(url: str, seconds: float, *, limit_s: float = 30.0, **options: str) -> list[UnitDigest]:
+    """Play a live URL for some seconds from its first access unit on.
+
+    Args:
+        url: what to play.
+        seconds: how long to go on after the first unit; a stream that ends ends it sooner.
+        limit_s: patience in all.
+        options: FFmpeg's options, such as `rtsp_transport="tcp"`.
 
     Raises:
         LabError: nothing arrived.
     """
-    run = subprocess.run(
-        player_argv(url, seconds, **options), capture_output=True, text=True, check=False
-    )
+    argv = player_argv(url, seconds, limit_s, **options)
+    run = subprocess.run(argv, capture_output=True, text=True, check=False)
     lines = [line for line in run.stdout.splitlines() if line.endswith("}")]
     if not lines:
-        raise LabError(f"no access unit from {url} in {seconds} s\n{run.stderr[-2000:]}")
+        raise LabError(f"no access unit from {url} in {limit_s} s\n{run.stderr[-2000:]}")
     return [UnitDigest(**json.loads(line)) for line in lines]
 
 
 def main(argv: list[str]) -> int:
-    """Print digests until ended."""
+    """Print digests until the time is over, the stream ends or SIGINT comes."""
+    url, seconds, options = argv[0], float(argv[1]), dict(p.split("=", 1) for p in argv[2:])
+    deadline: float | None = None
     try:
-        for unit in units(argv[0], dict(pair.split("=", 1) for pair in argv[1:])):
+        for unit in units(url, options):
+            deadline = deadline or time.monotonic() + seconds
             print(json.dumps(asdict(unit)), flush=True)
+            if time.monotonic() > deadline:
+                break
     except KeyboardInterrupt:
         return 0
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from tests.tools import find_tool
 
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
@@ -22,15 +23,15 @@ class LabError(RuntimeError):
 
 
 def program(name: str) -> str:
-    """Find a program of the machine.
+    """Find a program of the environment or the machine.
 
     Raises:
         LabError: the program is not installed.
     """
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    found = find_tool(name)
     if found is None:
-        raise LabError(f"program {name!r} is missing: install it (see CONTRIBUTING)")
-    return found
+        raise LabError(f"program {name!r} is missing: `make test` as root installs it")
+    return str(found)
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -83,15 +84,15 @@ class Child:
     ) -> None:
         self.argv = list(argv)
         self.log = log
-        self._out = log.open("ab")
-        self._process = subprocess.Popen(
-            self.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=self._out,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-        )
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+            )
 
     @property
     def pid(self) -> int:
@@ -152,11 +153,9 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
-        self._out.close()
         return status
 
     def kill(self) -> None:
         """End the process the hard way, as a crash would."""
         self._process.kill()
         self._process.wait()
-        self._out.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -49,7 +50,7 @@ class Publisher:
         self.target = target
         self.rounds = rounds
         self.base_us = base_us
-        self._temp = tempfile.TemporaryDirectory(prefix="lab-publisher-")
+        self._dir = Path(tempfile.mkdtemp(prefix="lab-publisher-"))
         container, defaults = _muxer(target)
         self._argv = [
             sys.executable, str(_SCRIPT), str(clip.path), target, "--format", container,
@@ -89,7 +90,7 @@ class Publisher:
     def start(self) -> Self:
         """Start sending; returns when the server has taken the handshake."""
         self._starts += 1
-        log = Path(self._temp.name) / f"publisher-{self._starts}.log"
+        log = self._dir / f"publisher-{self._starts}.log"
         self._child = Child(self._argv, log)
         self._child.wait_ready(
             f"publisher to {self.target}", lambda: "first_unit_utc_us" in self._log()
@@ -154,7 +155,7 @@ class Publisher:
         if self.running:
             self.resume()
             self.stop()
-        self._temp.cleanup()
+        shutil.rmtree(self._dir, ignore_errors=True)
 
 
 def _muxer(target: str) -> tuple[str, dict[str, str]]:
@@ -170,4 +171,6 @@ def _muxer(target: str) -> tuple[str, dict[str, str]]:
             "hls_list_size": "6",
             "hls_flags": "delete_segments+independent_segments",
         }
+    if target.endswith(".mpd"):
+        return "dash", {}
     return ("mpegts" if target.endswith(".ts") else "flv"), {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from tests.lab.process import (
     Child,
     LabError,
     free_port,
+    http_get,
     program,
     tcp_accepts,
     wait_until,
@@ -30,8 +32,7 @@ class Server:
     name = "server"
 
     def __init__(self) -> None:
-        self._temp = tempfile.TemporaryDirectory(prefix=f"lab-{self.name}-")
-        self.dir = Path(self._temp.name)
+        self.dir = Path(tempfile.mkdtemp(prefix=f"lab-{self.name}-"))
         self._child: Child | None = None
 
     def _argv(self) -> list[str]:
@@ -85,7 +86,7 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        self._temp.cleanup()
+        shutil.rmtree(self.dir, ignore_errors=True)
 
 
 _NGINX = """
@@ -173,7 +174,7 @@ class _Nginx(Server):
         return [program("nginx"), "-p", str(self.dir), "-c", str(config), "-e", "stderr"]
 
     def _ready(self) -> bool:
-        return tcp_accepts(self.http_port)
+        return http_get(f"{self.url}/ready", timeout_s=0.5) is not None
 
 
 class NginxStatic(_Nginx):
@@ -326,8 +327,7 @@ class LiveHls:
     """
 
     def __init__(self, kind: str = "fmp4") -> None:
-        self._temp = tempfile.TemporaryDirectory(prefix="lab-hls-")
-        self.dir = Path(self._temp.name)
+        self.dir = Path(tempfile.mkdtemp(prefix="lab-hls-"))
         self.kind = kind
         self._server = NginxStatic({"/live/": self.dir})
 
@@ -368,4 +368,4 @@ class LiveHls:
         trace: TracebackType | None,
     ) -> None:
         self._server.stop()
-        self._temp.cleanup()
+        shutil.rmtree(self.dir, ignore_errors=True)
