@@ -65,6 +65,8 @@ class TrackClock:
 
     def align(self, raw: int, common_us: int) -> None:
         """Let raw ticks stand for an instant of the clock that all tracks share."""
+        if self.raw is None:
+            self.raw = self.ticks = raw  # units before and after it unwrap around the reference
         self.offset_us = 0
         self.offset_us = common_us - self.to_us(self.peek(raw))
         self.aligned = True

@@ -1,6 +1,7 @@
 """Segments are a pure function of the source: cut at keyframes, nothing lost, nothing doubled."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def check(segments: list[Segment]) -> None:
             assert one.samples[V][0].keyframe
     numbers = [one.k for one in segments]
     assert numbers == sorted(set(numbers))
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         assert after.start_us >= before.end_us - 1_000
         if not after.discontinuity and after.gap is None:
             assert after.start_us == before.end_us

@@ -1,6 +1,7 @@
 """The timeline repairs what sources do to time, and loses nothing over it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ def breaks(events: list[TimelineEvent]) -> list[Break]:
 
 
 def steps(placed: list[Sample]) -> set[int]:
-    return {b.dts_us - a.dts_us for a, b in zip(placed, placed[1:], strict=False)}
+    return {b.dts_us - a.dts_us for a, b in pairwise(placed)}
 
 
 def test_ordinary_stream_when_placed_then_every_unit_keeps_its_distance() -> None:

@@ -9,7 +9,8 @@ from everreel.media.bitstream import h264, h265
 class ParameterSets:
     """The current VPS, SPS and PPS by number, from a configuration record, SDP or in-band.
 
-    A set replaces the one of the same kind and number. Bounded by the standards' highest numbers.
+    A set replaces the one of the same kind and number; a whole new sequence (a changed SPS with
+    everything that belongs to it) replaces all. Bounded by the standards' highest numbers.
     """
 
     __slots__ = ("_config", "_h264", "_kinds", "_seen")
@@ -31,14 +32,16 @@ class ParameterSets:
 
         Raises: SourceMalformed if one cannot be read.
         """
-        changed = False
-        for nal in nals:
-            key = self._key(nal)
-            if self._seen.get(key) != nal:
-                self._seen[key] = nal
-                changed = True
+        sets = {self._key(nal): nal for nal in nals}
+        changed = {key for key, nal in sets.items() if self._seen.get(key) != nal}
         if not changed:
             return False
+        sps = h264.SPS if self._h264 else h265.SPS
+        if any(kind == sps for kind, _ in changed) and {kind for kind, _ in sets} == set(
+            self._kinds
+        ):
+            self._seen.clear()  # a new sequence came whole: nothing of the old one is meant
+        self._seen.update(sets)
         lists = [
             [nal for (kind, _), nal in sorted(self._seen.items()) if kind == wanted]
             for wanted in self._kinds
@@ -46,9 +49,9 @@ class ParameterSets:
         if not all(lists):
             return False
         config = h264.avcc(*lists) if self._h264 else h265.hvcc(*lists)
-        changed = config != self._config
+        is_new = config != self._config
         self._config = config
-        return changed
+        return is_new
 
     def _key(self, nal: bytes) -> tuple[int, int]:
         if not self._h264:

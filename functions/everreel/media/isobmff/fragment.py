@@ -21,6 +21,8 @@ _TRUN_OFFSET, _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION = (
     0x1, 0x100, 0x200, 0x400, 0x800,
 )  # fmt: skip
 _MFHD_SIZE, _MDAT_HEADER = 16, 8
+_MOOF_WITHOUT_SAMPLES = 8 + _MFHD_SIZE + 8 + 20 + 20 + 20
+_ROW_SIZES = {Medium.VIDEO: 16, Medium.AUDIO: 8}
 _STYP = box(b"styp", b"msdh", bytes(4), b"msdhcmfs")
 
 
@@ -61,6 +63,11 @@ def media_segment(segment: Segment) -> PackagedSegment:
     return PackagedSegment(b"".join(parts), tuple(tracks))
 
 
+def head_size(place: TrackRange) -> int:
+    """Tell how many bytes of a track's range come before its payload: moof and the mdat header."""
+    return _MOOF_WITHOUT_SAMPLES + place.units * _ROW_SIZES[Medium(place.medium)] + _MDAT_HEADER
+
+
 def _movie_fragment(
     segment: Segment, track: TrackFormat, samples: Sequence[Sample]
 ) -> tuple[bytes, int]:
@@ -80,7 +87,7 @@ def _movie_fragment(
         struct.pack(">II", track_id(track.medium), default),
     ) + full_box(b"tfdt", 1, 0, struct.pack(">Q", start))
     table = _interleave(columns)
-    moof_size = 8 + _MFHD_SIZE + 8 + len(header) + 20 + len(table)
+    moof_size = _MOOF_WITHOUT_SAMPLES + len(table)
     run = struct.pack(">Ii", len(samples), moof_size + _MDAT_HEADER)
     moof = box(
         b"moof",

@@ -10,7 +10,7 @@ from everreel.media.isobmff.boxes import IDENTITY_MATRIX, box, full_box
 VIDEO_TIMESCALE = 90_000
 """Ticks per second of every video track: MPEG-TS and RTP clocks fit without rounding."""
 
-MOVIE_TIMESCALE = 1000
+MOVIE_TIMESCALE = 90_000
 """Ticks per second in which the movie header and edit lists count."""
 
 _UNDETERMINED = 0x55C4  # ISO 639-2 "und", five bits a letter
@@ -104,6 +104,7 @@ def track_box(
     *,
     movie_duration: int = 0,
     media_duration: int = 0,
+    media_timescale: int = 0,
     edits: bytes = b"",
 ) -> bytes:
     """Build trak around the boxes of its sample table.
@@ -113,6 +114,7 @@ def track_box(
         sample_table: the boxes inside stbl.
         movie_duration: presented length, ticks of MOVIE_TIMESCALE; 0 in an init segment.
         media_duration: length of the samples, ticks of the track; 0 in an init segment.
+        media_timescale: ticks per second of the track; 0 for that of its format.
         edits: an edts box, or nothing.
     """
     video = track.medium is Medium.VIDEO
@@ -129,7 +131,9 @@ def track_box(
         b"mdhd",
         1,
         0,
-        struct.pack(">QQIQHH", 0, 0, timescale(track), media_duration, _UNDETERMINED, 0),
+        struct.pack(
+            ">QQIQHH", 0, 0, media_timescale or timescale(track), media_duration, _UNDETERMINED, 0
+        ),
     )
     handler = full_box(
         b"hdlr",
