@@ -1,6 +1,7 @@
 """The command line: `everreel record` makes a recording on this machine, without a cloud."""
 
 import argparse
+import contextlib
 import logging
 import signal
 import sys
@@ -93,11 +94,32 @@ def _record(arguments: argparse.Namespace) -> int:
         deadline_s=clock.monotonic() + FOREVER_S,
         request_id="cli",
     )
+    if outcome.progress.segments:
+        _seal(recording, recordings, store, clock)
     progress = outcome.progress
     print(f"{progress.segments} segments, {progress.media_us / 1e6:.1f} s: {outcome.reason.value}")
     if outcome.failure is not None:
         print(f"everreel: {outcome.failure.code}: {outcome.failure.message}", file=sys.stderr)
     return 0 if outcome.reason in NORMAL_REASONS else 1
+
+
+def _seal(
+    recording: Recording, recordings: MemoryRecordings, store: DiskStore, clock: SystemClock
+) -> None:
+    """Finish the playlists and make the manifest, the MP4 and, where PyAV is there, the poster."""
+    from everreel.sealing.seal import Poster, seal
+
+    picture: Poster | None = None
+    with contextlib.suppress(ImportError):  # PyAV is optional here
+        from everreel.codecs.poster import poster as picture
+    seal(
+        recording.sid,
+        recordings=recordings,
+        store=store,
+        bus=MemoryBus(),
+        clock=clock,
+        poster=picture,
+    )
 
 
 def _stop(recordings: MemoryRecordings, sid: str, utc_us: int) -> None:
