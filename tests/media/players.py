@@ -65,12 +65,17 @@ class _Objects(BaseHTTPRequestHandler):
         elif match := re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             body = path.read_bytes()
             last = int(match[2]) if match[2] else len(body) - 1
-            self._answer(206, body[int(match[1]) : last + 1], "application/octet-stream")
+            first, last = int(match[1]), min(last, len(body) - 1)
+            place = f"bytes {first}-{last}/{len(body)}"
+            self._answer(206, body[first : last + 1], "application/octet-stream", place)
         else:
             self._answer(200, path.read_bytes(), "application/octet-stream")
 
-    def _answer(self, status: int, body: bytes, kind: str) -> None:
+    def _answer(self, status: int, body: bytes, kind: str, place: str | None = None) -> None:
         self.send_response(status)
+        self.send_header("Accept-Ranges", "bytes")
+        if place:
+            self.send_header("Content-Range", place)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", kind)
         self.end_headers()
