@@ -26,11 +26,11 @@ def poster(media: bytes) -> bytes:
             if not container.streams.video:
                 raise SourceUnsupported("the recording has no pictures")
             frame = next(container.decode(container.streams.video[0]), None)
+            if frame is None:
+                raise SourceUnsupported("the first segment holds no picture that decodes")
+            image = frame.to_image()
     except av.FFmpegError as error:
         raise SourceUnsupported(f"the first picture does not decode: {error.strerror}") from error
-    if frame is None:
-        raise SourceUnsupported("the first segment holds no picture that decodes")
-    image = frame.to_image()
     image.thumbnail((WIDEST, WIDEST))
     target = io.BytesIO()
     image.save(target, "JPEG", quality=QUALITY)
