@@ -71,7 +71,7 @@ def test_node_media_server_when_played_by_flv_or_rtmp_then_both_send_what_was_pu
 )
 def test_gst_rtsp_when_played_over_tcp_then_it_sends_what_was_published(mount: str, clip: Clip):
     with GstRtsp() as server, Publisher(clip, server.ingest_url(mount)) as publisher:
-        verdict = judged(publisher, pull(server.rtsp_url(mount), 2.5, rtsp_transport="tcp"))
+        verdict = judged(publisher, pull(server.rtsp_url(mount), 1.0, rtsp_transport="tcp"))
 
     assert verdict.exact, verdict
     assert set(verdict.runs) == {"video", "audio"}
