@@ -144,7 +144,11 @@ class Publisher:
         self.start()
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except LabError:
+            shutil.rmtree(self._dir, ignore_errors=True)
+            raise
 
     def __exit__(
         self,

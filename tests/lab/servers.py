@@ -77,7 +77,11 @@ class Server:
             self._child = None
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except LabError:
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise
 
     def __exit__(
         self,

@@ -145,10 +145,12 @@ def test_publisher_when_nobody_listens_then_the_failure_carries_the_log(tmp_path
 
 def test_server_when_it_cannot_start_then_the_failure_carries_its_log(tmp_path: Path):
     server = NginxStatic({"/x/": tmp_path})
-    with socket.create_server(("127.0.0.1", server.http_port)), pytest.raises(
-        LabError, match="Address already in use"
-    ):  # fmt: skip
-        server.start()
+    with (
+        socket.create_server(("127.0.0.1", server.http_port)),
+        pytest.raises(LabError, match="Address already in use"),
+        server,
+    ):
+        pass
 
 
 def test_server_when_stopped_then_its_port_is_free():
