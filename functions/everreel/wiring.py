@@ -1,14 +1,17 @@
 """The one place that reads the settings and picks adapters. Importing it does nothing heavy."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from everreel.clock import Clock, SystemClock
 from everreel.settings import Settings
 
 if TYPE_CHECKING:
+    from everreel.auth import KeyRing
     from everreel.events.ports import EventBus
+    from everreel.http.door import Door
+    from everreel.lifecycle.ports import Runner
     from everreel.lifecycle.use_cases import Lifecycle
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
@@ -24,11 +27,17 @@ Part = TypeVar("Part")
 class Wiring:
     """The parts of a deployment, each made when it is first asked for."""
 
-    def __init__(self, settings: Settings | None = None, clock: Clock | None = None) -> None:
-        """Wire up for `settings` (default: the environment)."""
+    def __init__(
+        self, settings: Settings | None = None, clock: Clock | None = None, **parts: object
+    ) -> None:
+        """Wire up for `settings` (default: the environment).
+
+        `parts` replace what would be made, by the name of the property: recordings, store, bus,
+        runner, guard, keys.
+        """
         self.settings = settings if settings is not None else Settings()
         self.clock = clock if clock is not None else SystemClock()
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, Any] = dict(parts)
 
     # ------------------------------------------------------------------ what handlers call
 
@@ -79,6 +88,33 @@ class Wiring:
             poster=poster,
         )
 
+    def start_recording(self, event: Mapping[str, Any], *, request_id: str) -> dict[str, Any]:
+        """Start what an event of the bus, or one pasted into the console, asks for."""
+        from everreel.lifecycle.requested import start_requested
+
+        return start_requested(event, request_id=request_id, lifecycle=self.lifecycle, bus=self.bus)
+
+    @property
+    def door(self) -> "Door":
+        """The HTTP API, from the gateway's event to its answer."""
+        from everreel.http.app import create_app
+        from everreel.http.door import Door
+
+        return self._once(
+            "door", lambda: Door(create_app(self.lifecycle, bucket=self.settings.bucket))
+        )
+
+    @property
+    def keys(self) -> "KeyRing":
+        """Who may call the API."""
+        from everreel.auth import KeyRing
+        from everreel.aws.secrets import read_secret
+
+        def read() -> str:
+            return read_secret(client("secretsmanager"), self.settings.api_keys_secret)
+
+        return self._once("keys", lambda: KeyRing(read, self.clock))
+
     @property
     def lifecycle(self) -> "Lifecycle":
         """The use cases behind every door."""
@@ -121,23 +157,31 @@ class Wiring:
 
         return self._once("bus", lambda: EventBridgeBus(self.settings.bus, client("events")))
 
-    def _make_lifecycle(self) -> "Lifecycle":
+    @property
+    def runner(self) -> "Runner":
+        """What queues laps and starts supervision."""
         from everreel.aws.runner import AwsRunner
+
+        return self._once(
+            "runner",
+            lambda: AwsRunner(
+                record_function=self.settings.record_function,
+                state_machine=self.settings.state_machine,
+                functions=client("lambda"),
+                machines=client("stepfunctions"),
+            ),
+        )
+
+    def _make_lifecycle(self) -> "Lifecycle":
         from everreel.lifecycle.use_cases import Lifecycle
 
-        settings = self.settings
-        runner = AwsRunner(
-            record_function=settings.record_function,
-            state_machine=settings.state_machine,
-            functions=client("lambda"),
-            machines=client("stepfunctions"),
-        )
         return Lifecycle(
             self.recordings,
-            runner,
+            self.runner,
             self.clock,
             check_source=self.guard.check_syntax,
-            source_template=settings.source_template,
+            source_template=self.settings.source_template,
+            max_duration_s=self.settings.max_duration_s,
         )
 
     def _once(self, name: str, make: Callable[[], Part]) -> Part:
@@ -159,7 +203,22 @@ def client(service: str) -> Any:
     return make(service, config=config)
 
 
-@cache
+_current: list[Wiring] = []
+"""The wiring of this process once it was asked for; above it, those that replace it."""
+
+
 def wiring() -> Wiring:
     """Return the wiring of this process."""
-    return Wiring()
+    if not _current:
+        _current.append(Wiring())
+    return _current[-1]
+
+
+@contextmanager
+def rewired(replacement: Wiring) -> Iterator[Wiring]:
+    """Let every handler of this process use `replacement` for a while."""
+    _current.append(replacement)
+    try:
+        yield replacement
+    finally:
+        _current.remove(replacement)

@@ -75,5 +75,3 @@ class SealAnswer(Message):
     status: int
     segments: int
     media_us: int
-
-

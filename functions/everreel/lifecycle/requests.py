@@ -10,9 +10,9 @@ class StartRequest:
     """Everything a start needs, whichever door it came through.
 
     Attributes:
-        app: the caller's application; recordings of different apps never collide.
+        app: the caller's application; "" takes the ticket's.
         channel, uid: what to record.
-        recorder_uid: under which identity we join.
+        recorder_uid: under which identity we join; "" takes the ticket's.
         source: URL, or "" to use the deployment's template for (channel, uid).
     """
 

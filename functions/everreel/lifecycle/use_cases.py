@@ -1,32 +1,40 @@
 """Acquire, start, query, list and stop: one implementation behind every door."""
 
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import EverreelError, InvalidRequest, RecordingNotFound
+from everreel.errors import (
+    AlreadyEnded,
+    FenceLost,
+    InvalidRequest,
+    RecordingNotFound,
+    TicketExpired,
+)
 from everreel.ids import new_resource_id, new_sid
 from everreel.lifecycle.ports import Runner
 from everreel.lifecycle.requests import StartRequest
-from everreel.media.index import InitRow
+from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Page, Recordings, Ticket
-from everreel.state.recording import FIRST_LANE, Failure, Lap, LapOrder, Recording
+from everreel.state.recording import FIRST_LANE, Lap, LapOrder, Options, Recording
 from everreel.state.status import Status
-
-log = logging.getLogger(__name__)
 
 TICKET_S = 300
 """A resource id is valid for five minutes."""
 
+REQUEST_KEY_S = 86_400
+"""A door's own request key stands for a resource id that nobody waits with: a day for repeats."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A recording as a query sees it."""
+    """A recording as a query sees it at `taken_utc_us`."""
 
     recording: Recording
     laps: Sequence[Lap]
     inits: Sequence[InitRow]
+    taken_utc_us: int
 
 
 class Lifecycle:
@@ -40,6 +48,7 @@ class Lifecycle:
         *,
         check_source: Callable[[str], object],
         source_template: str,
+        max_duration_s: int = 0,
     ) -> None:
         """Wire the use cases.
 
@@ -50,12 +59,14 @@ class Lifecycle:
             check_source: the guard's check of a URL's form; raises `SourceRefused`.
             source_template: URL with `{channel}` and `{uid}` for requests that name no source,
                 "" if the deployment has none.
+            max_duration_s: seconds after which every recording stops, 0 for no such limit.
         """
         self._recordings = recordings
         self._runner = runner
         self._clock = clock
         self._check_source = check_source
         self._template = source_template
+        self._max_duration_s = max_duration_s
 
     def acquire(
         self, app: str, channel: str, recorder_uid: str, *, resource_id: str | None = None
@@ -74,82 +85,139 @@ class Lifecycle:
     def start(self, resource_id: str, request: StartRequest) -> Recording:
         """Start a recording; the same resource id again gives the same recording.
 
-        Raises: InvalidRequest, SourceRefused, TicketExpired, RecordingConflict, ServiceFault.
+        A start that broke off half-way is completed by its repeat. Supervision begins before
+        anything is written, so there is never a recording that nobody watches: one whose start is
+        not repeated is buried in time, and its name is free again.
+        Raises: InvalidRequest, SourceRefused, TicketExpired, RecordingConflict, AlreadyEnded,
+            ServiceFault, StateUnavailable.
         """
-        source = self._source_of(request)
-        self._check_source(source)
+        now_us = self._clock.utc_us()
+        ticket = self._recordings.ticket(resource_id)
+        if ticket is not None and ticket.used_by:
+            _check_ticket(ticket, request)
+            return self._launch(self._find(ticket.used_by))
+        if ticket is None or ticket.expires_utc_us <= now_us:
+            raise TicketExpired(
+                "the resource id is unknown or too old; call acquire and start within five minutes",
+                field="resource_id",
+            )
+        _check_ticket(ticket, request)
         wish = Recording(
             sid=new_sid(),
-            app=request.app,
-            channel=request.channel,
+            app=ticket.app,
+            channel=ticket.channel,
             uid=request.uid,
-            recorder_uid=request.recorder_uid,
+            recorder_uid=ticket.recorder_uid,
             resource_id=resource_id,
-            source=source,
+            source=self._source_of(request),
             mode=request.mode,
-            options=request.options,
+            options=self._options_of(request),
             status=Status.STARTING,
-            created_utc_us=self._clock.utc_us(),
+            created_utc_us=now_us,
         )
-        recording = self._recordings.create(wish)
-        if recording.request_id:
-            return recording  # a repeat of a start that went through
-        return self._launch(recording)
+        self._runner.supervise(wish.sid)
+        return self._launch(self._recordings.create(wish), supervised=wish.sid)
 
     def start_now(self, request_key: str, request: StartRequest) -> Recording:
         """Acquire and start in one step, for doors that have no ticket (bus, console).
 
-        `request_key` makes a repeat of the same request find the recording of the first.
+        `request_key` makes a repeat of the same request, within a day, find the recording of the
+        first; it must be fit for a resource id and not guessable by others than its sender.
         """
-        if self._recordings.ticket(request_key) is None:
-            self.acquire(
-                request.app, request.channel, request.recorder_uid, resource_id=request_key
+        self._recordings.put_ticket(
+            Ticket(
+                request_key,
+                request.app,
+                request.channel,
+                request.recorder_uid,
+                self._clock.utc_us() + REQUEST_KEY_S * MICROSECONDS,
             )
+        )
         return self.start(request_key, request)
 
     def query(self, sid: str) -> Snapshot:
         """Return everything known about a recording. Raises: RecordingNotFound."""
-        recording = self._recordings.find(sid)
-        if recording is None:
-            raise RecordingNotFound(f"there is no recording {sid}", field="sid")
-        return Snapshot(recording, self._recordings.laps(sid), self._recordings.inits(sid))
+        return Snapshot(
+            self._find(sid),
+            self._recordings.laps(sid),
+            self._recordings.inits(sid),
+            self._clock.utc_us(),
+        )
+
+    def segments(self, sid: str, *, after: int, limit: int) -> Sequence[SegmentRow]:
+        """Return up to `limit` rows of a recording's index, from the first k above `after`."""
+        return list(islice(self._recordings.segments(sid, after=after), limit))
 
     def list(self, app: str, *, limit: int, token: str) -> Page:
-        """List an app's recordings, newest first."""
+        """List an app's recordings, newest first. Raises: InvalidRequest."""
         return self._recordings.list(app, limit=limit, token=token)
 
     def stop(self, sid: str) -> Recording:
         """Ask a recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
         return self._recordings.request_stop(sid, self._clock.utc_us())
 
+    def _find(self, sid: str) -> Recording:
+        recording = self._recordings.find(sid)
+        if recording is None:
+            raise RecordingNotFound(f"no recording has the sid {sid}", field="sid")
+        return recording
+
     def _source_of(self, request: StartRequest) -> str:
-        if request.source:
-            return request.source
-        if not self._template:
+        source = request.source
+        if not source and not self._template:
             raise InvalidRequest(
                 "no source given and this deployment has no source template; "
                 "name the stream's URL in `source`",
                 field="source",
             )
-        return self._template.replace("{channel}", request.channel).replace("{uid}", request.uid)
+        if not source:
+            source = self._template.replace("{channel}", request.channel)
+            source = source.replace("{uid}", request.uid)
+        self._check_source(source)
+        return source
 
-    def _launch(self, recording: Recording) -> Recording:
-        """Queue the first lap and its supervision; a failure ends the recording with the reason."""
+    def _options_of(self, request: StartRequest) -> Options:
+        """Let a recording run no longer than the deployment allows."""
+        wished = request.options.max_duration_s
+        limits = [limit for limit in (wished, self._max_duration_s) if limit]
+        return replace(request.options, max_duration_s=min(limits, default=0))
+
+    def _launch(self, recording: Recording, supervised: str = "") -> Recording:
+        """Queue the first lap unless it was queued before; return the recording as it is then.
+
+        An invocation that was queued twice records once: the second finds the lap taken.
+        """
+        if recording.request_id:
+            return recording
         sid = recording.sid
+        if recording.sid != supervised:
+            self._runner.supervise(sid)
         order = LapOrder(sid, FIRST_LANE, 1)
         now_us = self._clock.utc_us()
-        self._recordings.invoked(sid, order.lane, order.lap, "", now_us)
         try:
-            self._runner.supervise(sid)
-            request_id = self._runner.invoke_lap(order)
-        except EverreelError as error:
-            beat_us = self._recordings.laps(sid)[-1].beat_utc_us
-            self._recordings.declare_dead(
-                sid, order.lane, order.lap, Failure.of(error), now_us, unchanged_since=beat_us
-            )
-            raise
+            self._recordings.invoked(sid, order.lane, order.lap, "", now_us)
+        except FenceLost:
+            raise AlreadyEnded(
+                f"recording {sid} ended before its recorder could be started; "
+                "start a new one with a new resource id",
+                field="resource_id",
+            ) from None
+        request_id = self._runner.invoke_lap(order)
         self._recordings.invoked(sid, order.lane, order.lap, request_id, now_us)
-        launched = self._recordings.find(sid)
-        if launched is None:
-            raise RecordingNotFound(f"recording {sid} vanished while it was being started")
-        return launched
+        launched = self._find(sid)
+        # A lap that has been claimed knows better than we which invocation runs it.
+        return replace(launched, request_id=launched.request_id or request_id)
+
+
+def _check_ticket(ticket: Ticket, request: StartRequest) -> None:
+    """Refuse a start that is not what its ticket was acquired for. Raises: InvalidRequest."""
+    for field, acquired, given in (
+        ("app", ticket.app, request.app),
+        ("channel", ticket.channel, request.channel),
+        ("recorder_uid", ticket.recorder_uid, request.recorder_uid),
+    ):
+        if given and given != acquired:
+            raise InvalidRequest(
+                f"the resource id or request key was given out for {acquired!r}, not {given!r}",
+                field=field,
+            )

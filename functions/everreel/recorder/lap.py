@@ -292,6 +292,7 @@ class _Lap:
             idle_us=round(idle_s * MICROSECONDS) if idle_s > 2 * POLL_S else 0,
             reconnects=self._reopens,
             note=self._uploads.waiting_for_store or self._note,
+            recorded_us=done.recorded_us,
         )
 
 

@@ -31,6 +31,7 @@ class Publisher:
             then the one the recording holds.
         segments, bytes: committed by this lap.
         media_us: recording timeline position up to which this lap committed.
+        recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
     """
 
@@ -49,6 +50,7 @@ class Publisher:
         self.segments = 0
         self.bytes = 0
         self.media_us = 0
+        self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
         self._sid = recording.sid
         self._order = order
@@ -89,6 +91,7 @@ class Publisher:
         self.segments += 1
         self.bytes += row.size
         self.media_us = row.start_us + row.duration_us
+        self.recorded_us += row.duration_us
         if self.segments == 1:
             self.on_first_commit()
         self._show(row)

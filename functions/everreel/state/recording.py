@@ -135,6 +135,8 @@ class Progress:
         idle_us: time since media last arrived, 0 while it flows.
         reconnects: how often the source was reopened.
         note: short human text, redacted ("waiting for a publisher: RTSP 404").
+        recorded_us: media committed by this lap; laps add up to what the recording holds, because
+            every bucket has one owner.
     """
 
     status: Status
@@ -145,6 +147,7 @@ class Progress:
     idle_us: int = 0
     reconnects: int = 0
     note: str = ""
+    recorded_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,11 @@ def _bury(
                 Event(
                     Happening.FAILED,
                     sid,
-                    {"lane": lane, "lap": lap, "code": failure.code, "why": why},
+                    {
+                        "lane": lane,
+                        "lap": lap,
+                        "error": {"code": failure.code, "message": failure.message},
+                    },
                 )
             )
         except EverreelError as error:

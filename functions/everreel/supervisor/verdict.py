@@ -73,7 +73,7 @@ def judge(
     """
     seen = replace(watch, looks=watch.looks + 1)
     if recording is None:
-        return Verdict(Action.DONE, 0, "there is no such recording"), seen
+        return _judge_absence(seen)
     if recording.sealed_utc_us:
         return Verdict(Action.DONE, 0, "sealed"), seen
     if recording.status not in LIVE:
@@ -85,6 +85,15 @@ def judge(
         # The row of the recording follows the lap's in a moment.
         return Verdict(Action.WAIT, STOPPING_S, "the lap has ended"), seen
     return _judge_pulse(seen, recording, lap, now_us)
+
+
+def _judge_absence(watch: Watch) -> tuple[Verdict, Watch]:
+    """Supervision begins before the row is written: a start that was refused leaves none."""
+    if watch.suspicion >= len(SUSPECT_S):
+        return Verdict(Action.DONE, 0, "there is no such recording, confirmed"), watch
+    pause_s = wait_s(SUSPECT_S, watch.suspicion)
+    watch = replace(watch, suspicion=watch.suspicion + 1)
+    return Verdict(Action.WAIT, pause_s, f"no such recording, look {watch.suspicion}"), watch
 
 
 def _judge_start(watch: Watch, recording: Recording, now_us: int) -> tuple[Verdict, Watch]:

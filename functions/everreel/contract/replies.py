@@ -1,0 +1,239 @@
+"""What callers get: the native API's answers. Instants are ISO 8601 UTC, durations seconds."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from everreel.contract.wire import Channel, Reply, ResourceId, Sid
+
+Instant = Annotated[str, Field(examples=["2026-01-31T12:00:00.000Z"], description="UTC, ISO 8601.")]
+StatusNumber = Annotated[
+    int,
+    Field(
+        description=(
+            "0 not started, 1 initialised, 2 starting, 3 partly ready (connected), 4 ready (first "
+            "keyframe seen), 5 in progress (first segment stored), 6 stop requested, 7 stopped, "
+            "8 exited (sealed), 20 abnormal."
+        )
+    ),
+]
+StatusText = Annotated[str, Field(examples=["in_progress"], description="The status as a word.")]
+RequestId = Annotated[
+    str,
+    Field(description="Request id of the asynchronous invocation that records, as its log shows."),
+]
+Reason = Annotated[
+    str | None,
+    Field(
+        description=(
+            "Why it ended: stopped, idle, max_duration, lap_limit, source_failed, "
+            "destination_failed, recorder_died, never_started or fault; null while it lives."
+        )
+    ),
+]
+
+
+class Links(Reply):
+    """Where to go on, relative to the API's address."""
+
+    self: str
+    stop: str
+
+
+class AcquireReply(Reply):
+    """The right to start one recording."""
+
+    resource_id: ResourceId
+    expires_at: Instant
+
+
+class StartReply(Reply):
+    """The recording that was started; media follow."""
+
+    sid: Sid
+    resource_id: Annotated[str, Field(description="The ticket that was used up.")]
+    request_id: RequestId
+    status: StatusNumber
+    status_text: StatusText
+    links: Links
+
+
+class ErrorReply(Reply):
+    """What went wrong with a recording or a lap."""
+
+    code: str
+    blame: Annotated[
+        str, Field(description="Who has to act: caller, source, destination or service.")
+    ]
+    message: str
+    field: str | None
+
+
+class LapReply(Reply):
+    """One run of the recorder."""
+
+    lane: str
+    lap: int
+    state: Annotated[str, Field(description="invoked, running, ended or dead.")]
+    request_id: RequestId
+    beat_age_seconds: Annotated[
+        float | None,
+        Field(description="Seconds since its newest heartbeat; null before the first and at end."),
+    ]
+    segments: int
+    reconnects: Annotated[int, Field(description="How often the source was opened again.")]
+    note: Annotated[str, Field(description="What it is waiting for, if anything.")]
+    reason: Reason
+    error: ErrorReply | None
+
+
+class FileReply(Reply):
+    """An object of the recording other than its segments."""
+
+    name: Annotated[str, Field(description="Relative to the recording's folder.")]
+    kind: Annotated[
+        str,
+        Field(
+            description=("live, index, mpd, manifest, mp4, poster, init, init-video or init-audio.")
+        ),
+    ]
+    bucket: str
+    key: str
+    ready: Annotated[
+        bool | None,
+        Field(
+            description=(
+                "True: it is there. False: seal will write it. Null: the recording is sealed and "
+                "`recording.json` says whether it could be made (mp4, poster)."
+            )
+        ),
+    ]
+
+
+class GapReply(Reply):
+    """Time without media."""
+
+    cause: str
+    start_seconds: float
+    duration_seconds: float
+
+
+class SegmentReply(Reply):
+    """One segment."""
+
+    k: Annotated[int, Field(description="Its number: floor(start / segmentSeconds).")]
+    key: Annotated[str, Field(description="Key of its object in the bucket.")]
+    start_seconds: Annotated[float, Field(description="On the recording timeline.")]
+    duration_seconds: float
+    start_time: Instant
+    bytes: int
+    sha256: str
+    init: Annotated[int, Field(description="Number of its init segment; 0 for MPEG-TS.")]
+    discontinuity: bool
+    gap: Annotated[GapReply | None, Field(description="Time without media directly before it.")]
+    lane: str
+    lap: int
+
+
+class SegmentPage(Reply):
+    """Some segments, in order."""
+
+    items: list[SegmentReply]
+    next_after: Annotated[
+        int | None,
+        Field(description="Ask with `after` = this for what follows; null if nothing does yet."),
+    ]
+
+
+class RecordingSummary(Reply):
+    """A recording in a list."""
+
+    sid: Sid
+    app: str
+    channel: Channel
+    uid: str
+    recorder_uid: str
+    status: StatusNumber
+    status_text: StatusText
+    reason: Reason
+    created_at: Instant
+    ended_at: Instant | None
+
+
+class RecordingReply(RecordingSummary):
+    """Everything known about a recording. The rows behind it are the truth; events are hints."""
+
+    resource_id: str
+    request_id: RequestId
+    mode: str
+    source: Annotated[str, Field(description="Where it points; credentials are hidden.")]
+    error: ErrorReply | None
+    origin_at: Annotated[
+        Instant | None, Field(description="UTC of second 0 of the recording timeline.")
+    ]
+    stop_requested_at: Instant | None
+    sealed_at: Instant | None
+    segments: Annotated[int, Field(description="Segments stored.")]
+    bytes: Annotated[int, Field(description="Bytes of those segments.")]
+    recorded_seconds: Annotated[
+        float,
+        Field(description="Media stored, gaps left out. Up to one heartbeat behind while it runs."),
+    ]
+    received_seconds: Annotated[
+        float, Field(description="Timeline position of the newest media received.")
+    ]
+    gap_seconds: Annotated[
+        float, Field(description="Time between the origin and the newest segment without media.")
+    ]
+    idle_seconds: Annotated[
+        float, Field(description="Seconds since media last arrived; 0 while they flow.")
+    ]
+    elapsed_seconds: Annotated[
+        float,
+        Field(
+            description=(
+                "From the origin until now; once it ended, until the newest media received."
+            )
+        ),
+    ]
+    coverage: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description=(
+                "recordedSeconds / elapsedSeconds; null before the first keyframe. While it runs "
+                "the segment being built is missing from it."
+            ),
+        ),
+    ]
+    note: Annotated[str, Field(description="What it is waiting for, if anything.")]
+    laps: list[LapReply]
+    files: list[FileReply]
+    segment_page: Annotated[
+        SegmentPage | None, Field(description="Only if `segments=true` asked for it.")
+    ]
+    links: Links
+
+
+class StopReply(Reply):
+    """The recording is stopping: drain, commit, seal."""
+
+    sid: Sid
+    status: StatusNumber
+    status_text: StatusText
+    links: Links
+
+
+class ListReply(Reply):
+    """Recordings of an app, newest first."""
+
+    recordings: list[RecordingSummary]
+    next_token: Annotated[str | None, Field(description="Null on the last page.")]
+
+
+class HealthReply(Reply):
+    """The API answers."""
+
+    status: str
+    version: str

@@ -1,0 +1,1 @@
+"""The HTTP door: routes, problems, and the way in from the gateway."""

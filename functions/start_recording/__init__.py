@@ -1,0 +1,1 @@
+"""Starts the recording that an event or the console asks for."""
