@@ -70,11 +70,9 @@ class FunctionRow:
 
 
 _READ_ROWS = ("dynamodb:GetItem", "dynamodb:Query")
+# Put and Update keep a ticket, use it up, write the recording and its first lap.
+_START_ROWS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 _START = (
-    Grant(
-        "table",
-        (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-    ),
     Grant("recorder", ("lambda:InvokeFunction",)),
     Grant("supervision", ("states:StartExecution",)),
 )
@@ -196,8 +194,9 @@ STARTER = FunctionRow(
     memory_mb=256,
     timeout_s=30,
     layers=RUNTIME,
-    settings=_START_SETTINGS,
-    grants=_START,
+    settings=(*_START_SETTINGS, "bus"),
+    # It tells the bus what it refuses.
+    grants=(*_START, _PUBLISH),
     # A repeat finds the recording of the first; nobody wants a start that comes an hour late.
     asynchronous=Asynchronous(retries=2, longest_wait_s=5 * MINUTE_S, failures_to="queue"),
     starts_recordings=True,

@@ -24,7 +24,8 @@
     │   └── StoreTooSlow          the bounded upload queue is full
     ├── FenceLost              another lap owns the lane: stop writing and leave quietly
     └── ServiceFault           our own bug or a failing AWS service: alarm
-        └── StateUnavailable      the state table throttles or fails; same request again
+        ├── StateUnavailable      the state table throttles or fails; same request again
+        └── ServiceUnavailable    another AWS service does; same request again
 
 `HTTP_STATUS` and `Retry` are the one table from which HTTP replies, state-machine retries and
 alarms are derived.
@@ -234,3 +235,12 @@ class StateUnavailable(ServiceFault):
 
     code = "state_unavailable"
     retry = Retry.SAME
+    http_status = 503
+
+
+class ServiceUnavailable(ServiceFault):
+    """Lambda, Step Functions or another service throttles or fails; the same request again."""
+
+    code = "service_unavailable"
+    retry = Retry.SAME
+    http_status = 503

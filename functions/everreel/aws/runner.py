@@ -5,8 +5,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from everreel.errors import ServiceFault
+from everreel.errors import ServiceFault, ServiceUnavailable
 from everreel.state.recording import LapOrder
+
+TRANSIENT = frozenset({"TooManyRequestsException", "ServiceException", "ThrottlingException"})
+"""Error codes after which the same call may succeed, besides every HTTP status from 500 on."""
 
 
 class AwsRunner:
@@ -25,7 +28,10 @@ class AwsRunner:
         self._machines = machines
 
     def invoke_lap(self, order: LapOrder) -> str:
-        """Queue a recorder invocation; return its request id. Raises: ServiceFault."""
+        """Queue a recorder invocation; return its request id at once.
+
+        Raises: ServiceUnavailable, ServiceFault.
+        """
         payload = {"sid": order.sid, "lane": order.lane, "lap": order.lap}
         try:
             answer = self._functions.invoke(
@@ -34,13 +40,14 @@ class AwsRunner:
                 Payload=json.dumps(payload).encode(),
             )
         except (ClientError, BotoCoreError) as error:
-            raise ServiceFault(f"the recorder could not be invoked: {error}") from error
+            raise _fault("the recorder could not be invoked", error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
 
     def supervise(self, sid: str) -> None:
         """Start the supervision of a recording; its name is the sid, so a repeat changes nothing.
 
+        Raises: ServiceUnavailable, ServiceFault.
         Source: StartExecution is idempotent for the same name and input while it runs, and says
         ExecutionAlreadyExists afterwards.
         """
@@ -52,6 +59,17 @@ class AwsRunner:
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-                raise ServiceFault(f"supervision could not be started: {error}") from error
+                raise _fault("supervision could not be started", error) from error
         except BotoCoreError as error:
-            raise ServiceFault(f"supervision could not be started: {error}") from error
+            raise _fault("supervision could not be started", error) from error
+
+
+def _fault(what: str, error: ClientError | BotoCoreError) -> ServiceFault:
+    """Tell a service that is busy or away from one that refuses."""
+    if isinstance(error, BotoCoreError):
+        return ServiceUnavailable(f"{what}: {type(error).__name__}")
+    code = error.response["Error"]["Code"]
+    status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    if code in TRANSIENT or status >= 500:
+        return ServiceUnavailable(f"{what}: {code}")
+    return ServiceFault(f"{what}: {code}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@:+=-]{0,127}$"
@@ -37,9 +37,9 @@ MEANING = {
 class Wire(BaseModel):
     """Base of what comes in: camelCase names only, unknown fields are refused."""
 
-    model_config = ConfigDict(
+    model_config = ConfigDict(  # type: ignore[pydantic-alias]
         # Read from JSON, never built in Python, so no checker needs to know the aliases.
-        alias_generator=to_camel,  # type: ignore[pydantic-alias]
+        alias_generator=to_camel,
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
@@ -50,10 +50,9 @@ class Reply(BaseModel):
     """Base of what goes out: made from snake_case, dumped as camelCase."""
 
     model_config = ConfigDict(
-        # For the way out alone: built by name.
-        alias_generator=AliasGenerator(  # type: ignore[pydantic-alias]
-            serialization_alias=to_camel
-        ),
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
         extra="forbid",
         frozen=True,
     )

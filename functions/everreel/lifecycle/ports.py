@@ -9,12 +9,15 @@ class Runner(Protocol):
     """Starts the asynchronous work of a recording."""
 
     def invoke_lap(self, order: LapOrder) -> str:
-        """Queue a recorder invocation; return its request id at once. Raises: ServiceFault."""
+        """Queue a recorder invocation; return its request id at once.
+
+        Raises: ServiceUnavailable, after which the same call may be made again; ServiceFault.
+        """
         ...
 
     def supervise(self, sid: str) -> None:
         """Start the supervision of a recording; again for the same sid changes nothing.
 
-        Raises: ServiceFault.
+        Raises: ServiceUnavailable, after which the same call may be made again; ServiceFault.
         """
         ...

@@ -1,0 +1,84 @@
+"""What leaves on the bus: the detail of each event that everreel publishes (source `everreel`).
+
+Delivered at least once and in any order: hints. `GET /v1/recordings/{sid}` has the truth.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from everreel.contract.replies import Instant
+from everreel.contract.wire import Reply, Sid
+
+Lane = Annotated[str, Field(pattern=r"^[a-z]$", description="Which chain of laps.")]
+LapNumber = Annotated[int, Field(ge=1, description="Number of the lap in its lane.")]
+
+
+class EventError(Reply):
+    """What went wrong, without credentials."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class RecordingStarted(Reply):
+    """The first segment is stored: the recording can be played."""
+
+    sid: Sid
+    start_time: Annotated[Instant, Field(description="UTC of second 0 of the recording.")]
+    playlist: Annotated[str, Field(description="Key of the HLS playlist.")]
+
+
+class SegmentCommitted(Reply):
+    """A segment became part of the recording."""
+
+    sid: Sid
+    k: Annotated[int, Field(ge=0, description="Its number.")]
+    key: Annotated[str, Field(description="Key of its object.")]
+    start_time: Instant
+    duration_seconds: float
+    size: Annotated[int, Field(description="Bytes.")]
+    lane: Lane
+    lap: LapNumber
+
+
+class LapEnded(Reply):
+    """A run of the recorder is over."""
+
+    sid: Sid
+    lane: Lane
+    lap: LapNumber
+    reason: Annotated[str, Field(description="As in the API's answer to a query.")]
+    segments: Annotated[int, Field(description="Committed by this lap.")]
+    media_seconds: Annotated[
+        float, Field(description="Timeline position up to which media are stored.")
+    ]
+    error: EventError | None = None
+
+
+class RecordingSealed(Reply):
+    """The recording is complete: every file it will ever have is in the bucket."""
+
+    sid: Sid
+    status: Annotated[int, Field(description="8 exited or 20 abnormal.")]
+    reason: str | None
+    segments: int
+    recorded_seconds: float
+    coverage: float | None
+    manifest: Annotated[str | None, Field(description="Key of recording.json, if media exist.")]
+
+
+class RecordingFailed(Reply):
+    """A start was refused (then `sid` is empty), or a recorder died."""
+
+    sid: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
+    error: EventError
+    lane: Lane | None = None
+    lap: LapNumber | None = None
+    request_id: Annotated[
+        str | None, Field(description="Of the invocation that refused the start.")
+    ] = None
+    event_id: Annotated[
+        str | None, Field(description="Of the `RecordingRequested` event that was refused.")
+    ] = None
