@@ -1,0 +1,195 @@
+"""One recording of the demo: asked for, watched, stopped and sealed, all through the HTTP API."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.local.demo_api import RecordingApi
+from infra.local.demo_screen import Screen, bar, clock, size
+
+CHANNEL = "demo"
+READY, IN_PROGRESS, EXITED, ABNORMAL = 4, 5, 8, 20
+
+_IDLE_SECONDS = 15
+"""How long the recorder waits for a stream that is not there: a wrong address is told soon."""
+_SPARE_SECONDS = 60
+"""The recorder stops by itself so much later than asked, should the demo be gone by then."""
+_START_PATIENCE_S = 60.0
+_SEAL_PATIENCE_S = 120.0
+_POLL_S, _EAGER_POLL_S = 0.5, 0.15
+
+
+class TakeFailedError(Exception):
+    """The recording did not come to a good end; the message says why."""
+
+
+@dataclass(slots=True)
+class Take:
+    """What is known of the recording.
+
+    Attributes:
+        sid: its id.
+        timings: what happened when. Units: seconds from the call that started it.
+        state: the newest answer of the API.
+        segments: stored so far, as the API lists them.
+    """
+
+    sid: str
+    began_s: float
+    timings: dict[str, float] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    segments: list[dict[str, Any]] = field(default_factory=list)
+
+    def passed(self, what: str) -> None:
+        """Note the first time that something happened."""
+        self.timings.setdefault(what, round(time.monotonic() - self.began_s, 3))
+
+    @property
+    def status(self) -> int:
+        """Status number; 0 before the first answer."""
+        return int(self.state.get("status", 0))
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more."""
+        return bool(self.state.get("sealedAt")) or self.status in {EXITED, ABNORMAL}
+
+    def folder(self) -> tuple[str, str]:
+        """Bucket and key prefix of its objects."""
+        live = next(each for each in self.state["files"] if each["kind"] == "live")
+        return live["bucket"], live["key"].removesuffix(live["name"])
+
+
+class Director:
+    """Takes a recording of a source."""
+
+    def __init__(
+        self,
+        api: RecordingApi,
+        screen: Screen,
+        *,
+        on_playable: Callable[[Take], None],
+        healthy: Callable[[], None],
+    ) -> None:
+        """Record through `api`.
+
+        Args:
+            api: of the deployed stack.
+            screen: where progress is shown.
+            on_playable: called once the first segment is stored.
+            healthy: called between polls; raises if something else that is needed has failed.
+        """
+        self._api = api
+        self._screen = screen
+        self._on_playable = on_playable
+        self._healthy = healthy
+
+    def begin(self, source: str, seconds: float) -> tuple[Take, dict[str, Any]]:
+        """Ask for a recording; gives it and the API's answer."""
+        resource_id = self._api.acquire(CHANNEL)
+        wish = {
+            "resourceId": resource_id,
+            "channel": CHANNEL,
+            "uid": "camera",
+            "source": source,
+            "options": {
+                "maxIdleSeconds": _IDLE_SECONDS,
+                "maxDurationSeconds": round(seconds) + _SPARE_SECONDS,
+            },
+        }
+        began_s = time.monotonic()
+        answer = self._api.start(wish)
+        take = Take(answer["sid"], began_s)
+        take.passed("accepted")
+        return take, answer
+
+    def record(self, take: Take, seconds: float) -> None:
+        """Watch until `seconds` are recorded, or the recording ends by itself.
+
+        Raises:
+            TakeFailedError: nothing is being recorded.
+        """
+        first_s: float | None = None
+        while True:
+            self._poll(take)
+            now_s = time.monotonic()
+            if take.over or take.status > IN_PROGRESS:
+                return
+            if take.status >= READY and first_s is None:
+                first_s = now_s
+            if first_s is None and now_s - take.began_s > _START_PATIENCE_S:
+                note = take.state.get("note") or "no reason given"
+                raise TakeFailedError(f"nothing was received: {note}")
+            if first_s is not None and now_s - first_s >= seconds:
+                return
+            self._show(take, 0.0 if first_s is None else now_s - first_s, seconds)
+            left_s = seconds if first_s is None else first_s + seconds - now_s
+            time.sleep(min(_POLL_S if take.segments else _EAGER_POLL_S, max(left_s, 0.01)))
+
+    def finish(self, take: Take) -> None:
+        """Stop it unless it has ended, and wait until it is sealed.
+
+        Raises:
+            TakeFailedError: it was not sealed in time.
+        """
+        if not take.over and take.status <= IN_PROGRESS:
+            self._api.stop(take.sid)
+        deadline_s = time.monotonic() + _SEAL_PATIENCE_S
+        while not take.state.get("sealedAt"):
+            if time.monotonic() > deadline_s:
+                raise TakeFailedError(
+                    f"not sealed {_SEAL_PATIENCE_S:.0f} s after the stop; its status is "
+                    f"{take.status} ({take.state.get('statusText')})"
+                )
+            self._screen.moving(f"    {'stop':<12} {take.state.get('statusText', '')} ...")
+            time.sleep(_EAGER_POLL_S)
+            self._poll(take)
+
+    def _poll(self, take: Take) -> None:
+        self._healthy()
+        after = take.segments[-1]["k"] if take.segments else -1
+        take.state = self._api.describe(take.sid, after=after)
+        if take.status >= READY and take.status != ABNORMAL:
+            take.passed("firstKeyframe")
+        for segment in take.state["segmentPage"]["items"]:
+            if not take.segments:
+                take.passed("firstSegment")
+            take.segments.append(segment)
+            if len(take.segments) == 1:
+                self._on_playable(take)
+            if not self._screen.terminal:
+                self._tell(take, segment)
+
+    def _tell(self, take: Take, segment: dict[str, Any]) -> None:
+        """Write a segment down, where no line can move."""
+        at = clock(time.monotonic() - take.began_s)
+        self._screen.line(
+            f"    {at}  segment {segment['k']:>3}  {segment['durationSeconds']:.2f} s"
+            f"  {size(segment['bytes']):>7}  {segment['sha256'][:12]}"
+        )
+
+    def _show(self, take: Take, elapsed_s: float, seconds: float) -> None:
+        """Show how it goes in one line that moves."""
+        stored_s = sum(each["durationSeconds"] for each in take.segments)
+        stored = sum(each["bytes"] for each in take.segments)
+        words = [str(take.state["statusText"]).replace("_", " ")]
+        if take.segments:
+            words += [f"{len(take.segments)} segments", f"{stored_s:.1f} s", size(stored)]
+            words.append(f"last #{take.segments[-1]['k']}")
+        elif take.state["note"]:
+            words.append(take.state["note"])
+        head = f"  {clock(elapsed_s)} {bar(elapsed_s / seconds)} {clock(seconds)}"
+        self._screen.moving(f"{head}  {' · '.join(words)}")
+
+
+def why_not(take: Take) -> str:
+    """Say in a sentence why a recording is not a good one; empty if it is."""
+    error = take.state.get("error")
+    if error:
+        return f"{error['message']} ({error['code']}, blame: {error['blame']})"
+    if take.status == ABNORMAL:
+        return f"the recording ended abnormally ({take.state.get('reason')})"
+    if not take.segments:
+        return f"nothing was recorded ({take.state.get('reason')}): {take.state.get('note') or ''}"
+    return ""
