@@ -49,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     record.add_argument("--container", choices=[c.value for c in Container], default="fmp4")
     record.add_argument("--subscribe", choices=[s.value for s in Subscribe], default="both")
     record.add_argument("--no-mp4", action="store_true", help="make no recording.mp4 at the end")
+    record.add_argument("--no-poster", action="store_true", help="make no poster.jpg at the end")
     record.add_argument("--verbose", "-v", action="store_true", help="log what happens")
     arguments = parser.parse_args(argv)
     logging.basicConfig(
@@ -95,7 +96,7 @@ def _record(arguments: argparse.Namespace) -> int:
         request_id="cli",
     )
     if outcome.progress.segments:
-        _seal(recording, recordings, store, clock)
+        _seal(recording, recordings, store, clock, with_poster=not arguments.no_poster)
     progress = outcome.progress
     print(f"{progress.segments} segments, {progress.media_us / 1e6:.1f} s: {outcome.reason.value}")
     if outcome.failure is not None:
@@ -104,14 +105,20 @@ def _record(arguments: argparse.Namespace) -> int:
 
 
 def _seal(
-    recording: Recording, recordings: MemoryRecordings, store: DiskStore, clock: SystemClock
+    recording: Recording,
+    recordings: MemoryRecordings,
+    store: DiskStore,
+    clock: SystemClock,
+    *,
+    with_poster: bool,
 ) -> None:
     """Finish the playlists and make the manifest, the MP4 and, where PyAV is there, the poster."""
     from everreel.sealing.seal import Poster, seal
 
     picture: Poster | None = None
-    with contextlib.suppress(ImportError):  # PyAV is optional here
-        from everreel.codecs.poster import poster as picture
+    if with_poster:
+        with contextlib.suppress(ImportError):  # PyAV is optional here
+            from everreel.codecs.poster import poster as picture
     seal(
         recording.sid,
         recordings=recordings,
