@@ -26,7 +26,9 @@ LONGEST_PREFIX = 512
 _SUFFIXES = {Container.FMP4: ".m4s", Container.MPEGTS: ".ts"}
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _INIT = re.compile(rf"init-({_NUMBER})(?:-(video|audio))?\.mp4\Z", re.ASCII)
-_SEGMENT = re.compile(rf"segments/([0-9]{{8}}|[1-9][0-9]{{8,}})-({_NUMBER})\.(m4s|ts)\Z", re.ASCII)
+_SEGMENT = re.compile(
+    r"segments/([0-9]{8}|[1-9][0-9]{8,})-([a-z][1-9][0-9]*)\.(m4s|ts)\Z", re.ASCII
+)
 _CONTENT_TYPES = {
     "m4s": "video/iso.segment",
     "mp4": "video/mp4",
@@ -67,9 +69,12 @@ def init_name(number: int, medium: Medium | None = None) -> str:
     return f"init-{number}.mp4" if medium is None else f"init-{number}-{medium.value}.mp4"
 
 
-def segment_name(k: int, fence: int, container: Container) -> str:
-    """Name segment `k` as the lap with `fence` writes it, relative to the recording's folder."""
-    return f"segments/{k:08d}-{fence}{_SUFFIXES[container]}"
+def segment_name(k: int, writer: str, container: Container) -> str:
+    """Name segment `k` as `writer` writes it, relative to the recording's folder.
+
+    `writer` is lane and lap in one word ("a1"): no two laps ever write the same key.
+    """
+    return f"segments/{k:08d}-{writer}{_SUFFIXES[container]}"
 
 
 def content_type(name: str) -> str:
@@ -122,9 +127,9 @@ class Folder:
         """Build the key of an init segment, of all tracks or of one."""
         return self.path + init_name(number, medium)
 
-    def segment(self, k: int, fence: int, container: Container) -> str:
+    def segment(self, k: int, writer: str, container: Container) -> str:
         """Build the key of a segment."""
-        return self.path + segment_name(k, fence, container)
+        return self.path + segment_name(k, writer, container)
 
     @property
     def live(self) -> str:
@@ -169,14 +174,14 @@ class ObjectName:
     Attributes:
         number: n of an init segment, k of a segment; 0 for others.
         medium: of an init segment of one track.
-        fence, container: of a segment.
+        writer, container: of a segment.
     """
 
     folder: Folder
     kind: Kind
     number: int = 0
     medium: Medium | None = None
-    fence: int = 0
+    writer: str = ""
     container: Container = Container.FMP4
 
     @property
@@ -185,7 +190,7 @@ class ObjectName:
         if self.kind is Kind.INIT:
             return init_name(self.number, self.medium)
         if self.kind is Kind.SEGMENT:
-            return segment_name(self.number, self.fence, self.container)
+            return segment_name(self.number, self.writer, self.container)
         return _FIXED_NAMES[self.kind]
 
     @property
@@ -218,6 +223,5 @@ def _parse_relative(folder: Folder, relative: str) -> ObjectName | None:
         return ObjectName(folder, Kind.INIT, int(match[1]), medium)
     if match := _SEGMENT.match(relative):
         container = Container.FMP4 if match[3] == "m4s" else Container.MPEGTS
-        number, fence = int(match[1]), int(match[2])
-        return ObjectName(folder, Kind.SEGMENT, number, fence=fence, container=container)
+        return ObjectName(folder, Kind.SEGMENT, int(match[1]), writer=match[2], container=container)
     return None

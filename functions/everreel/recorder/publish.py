@@ -106,10 +106,10 @@ class Publisher:
 
     def _row(self, item: Packaged, init: int) -> SegmentRow:
         segment = item.segment
-        fence = self._order.lap
+        writer = f"{self._order.lane}{self._order.lap}"
         return SegmentRow(
             k=segment.k,
-            key=names.segment_name(segment.k, fence, self._container),
+            key=names.segment_name(segment.k, writer, self._container),
             init=init,
             start_us=segment.start_us,
             duration_us=segment.duration_us,

@@ -36,7 +36,7 @@ NAMES = st.one_of(
         FOLDERS,
         st.just(Kind.SEGMENT),
         st.integers(0, 10**10),
-        fence=st.integers(0, 10**6),
+        writer=st.from_regex(r"[a-z][1-9][0-9]{0,5}", fullmatch=True),
         container=st.sampled_from(Container),
     ),
 )
@@ -57,11 +57,12 @@ def test_parse_of_any_key_then_none_or_one_that_builds_it(tail, folder):
 @pytest.mark.parametrize(
     "relative",
     [
-        "segments/1-1.m4s",
-        "segments/000000001-1.m4s",
-        "segments/00000001-01.m4s",
-        "segments/00000001-1.mp4",
-        "segments/0000000\u0661-1.m4s",
+        "segments/1-a1.m4s",
+        "segments/000000001-a1.m4s",
+        "segments/00000001-a01.m4s",
+        "segments/00000001-1.m4s",
+        "segments/00000001-a1.mp4",
+        "segments/0000000\u0661-a1.m4s",
         "init-01.mp4",
         "init-1-mix.mp4",
         "init-1.mp4\n",
@@ -121,8 +122,8 @@ def test_longest_key_then_fits_into_a_store():
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        (segment_name(0, 1, Container.FMP4), "video/iso.segment"),
-        (segment_name(0, 1, Container.MPEGTS), "video/mp2t"),
+        (segment_name(0, "a1", Container.FMP4), "video/iso.segment"),
+        (segment_name(0, "a1", Container.MPEGTS), "video/mp2t"),
         (init_name(1), "video/mp4"),
         ("live.m3u8", "application/vnd.apple.mpegurl"),
         ("manifest.mpd", "application/dash+xml"),
