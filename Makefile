@@ -33,10 +33,10 @@ bench: setup ## Measure against ffmpeg; writes .bench/results.json
 layers: setup ## Build the layers for arm64 and x86_64 (no Docker)
 	$(VENV) layers/build.py --all
 
-synth: setup ## Synthesise the CloudFormation template into cdk.out/
+synth: layers ## Synthesise and check the CloudFormation template: cdk.out/ (CONTEXT="key=value ...")
 	$(VENV) -m infra.app
 
-deploy: layers ## Deploy to the AWS account of your credentials (reads docs/deploy.md's variables)
+deploy: layers ## Deploy to the AWS account of your credentials (CONTEXT="key=value ...", docs/deploying.md)
 	$(VENV) -m infra.deploy
 
 golden: setup ## Rewrite the golden files; review the diff as an API change

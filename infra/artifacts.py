@@ -1,34 +1,14 @@
 """What is uploaded: the code of all functions as one asset, and the layers that were built."""
 
-from pathlib import Path
-
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.built_layers import built_layers
 from infra.parameters import Parameters
-from layers.build import DIST, LAYERS, ROOT, LayerError, Target, check_size, layer_zip
+from layers.build import ROOT
 
 NOT_CODE = ("**/__pycache__", "**/*.pyc", "**/.*")
-
-
-def built_layers(parameters: Parameters) -> dict[str, Path]:
-    """Find the zip of each layer.
-
-    Raises:
-        LayerError: one is missing, or a function with all of them would be too large for Lambda.
-    """
-    target = Target(parameters.arch, parameters.python)
-    folder = Path(parameters.layer_folder) if parameters.layer_folder else DIST
-    zips = {layer: folder / layer_zip(layer, target).name for layer in LAYERS}
-    missing = [path.name for path in zips.values() if not path.exists()]
-    if missing:
-        raise LayerError(
-            f"layers are missing ({', '.join(missing)} in {folder}). Build them: "
-            f"python -m layers.build --arch {target.arch} --python {target.python}"
-        )
-    check_size(list(zips.values()))
-    return zips
 
 
 class Artifacts(Construct):

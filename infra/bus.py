@@ -29,7 +29,7 @@ class DeadLetters(Construct):
             retention_period=KEPT,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        acknowledge(self.queue, "SQS3", "It is itself where undeliverable messages end.")
+        acknowledge(self.queue, "SQS3", "It is itself the place where undeliverable messages end.")
 
 
 class Bus(Construct):

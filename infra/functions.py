@@ -26,7 +26,7 @@ class Surroundings:
         settings: field of `everreel.settings.Settings` -> value.
         resources: what a grant can be on -> ARN.
         destinations: where given-up asynchronous invocations can go.
-        key: of the bucket and the table, if the deployment has its own.
+        key: of the bucket, if the deployment has its own.
         any_object: what cdk-nag calls the permission to use all objects of the bucket.
     """
 
@@ -101,7 +101,7 @@ class LiveFunction(Construct):
             iam.PolicyStatement(actions=list(grant.actions), resources=[around.resources[grant.on]])
             for grant in self._grants()
         ]
-        if around.key and any(grant.on in ("table", "objects") for grant in self.row.grants):
+        if around.key and any(grant.on == "objects" for grant in self.row.grants):
             statements.append(
                 iam.PolicyStatement(
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],

@@ -55,7 +55,7 @@ class Parameters:
         recorder_memory_mb: a quarter of it may hold media that waits for the store.
         requests_per_second: steady rate of the API; bursts may be twice as high.
         alarm_email: who is told of alarms; "" leaves them in the console.
-        customer_key: encrypt objects and rows with a KMS key of our own instead of AWS's.
+        customer_key: encrypt objects with a KMS key of the account's own instead of S3's.
         ephemeral: remove bucket and table with the stack, for trials.
         layer_folder: where the built layers are; "" is `layers/dist`.
     """

@@ -103,7 +103,6 @@ RECORDER = FunctionRow(
         "bucket",
         "bus",
         "allow_private_sources",
-        "max_duration_s",
         "queue_mib",
     ),
     grants=(
@@ -156,7 +155,7 @@ SEALER = FunctionRow(
         Grant("table", (*_READ_ROWS, "dynamodb:PutItem")),
         Grant(
             "objects",
-            ("s3:PutObject", "s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+            ("s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"),
         ),
         _LIST,
         _PUBLISH,
@@ -184,7 +183,11 @@ API = FunctionRow(
     timeout_s=29,
     layers=RUNTIME,
     settings=(*_START_SETTINGS, "bucket"),
-    grants=(*_START, Grant("index", ("dynamodb:Query",))),
+    grants=(
+        *_START,
+        Grant("table", (*_START_ROWS, "dynamodb:Query")),
+        Grant("index", ("dynamodb:Query",)),
+    ),
     starts_recordings=True,
 )
 
@@ -195,8 +198,8 @@ STARTER = FunctionRow(
     timeout_s=30,
     layers=RUNTIME,
     settings=(*_START_SETTINGS, "bus"),
-    # It tells the bus what it refuses.
-    grants=(*_START, _PUBLISH),
+    # A request that is wrong has nobody waiting for its answer: the bus is told.
+    grants=(*_START, Grant("table", _START_ROWS), _PUBLISH),
     # A repeat finds the recording of the first; nobody wants a start that comes an hour late.
     asynchronous=Asynchronous(retries=2, longest_wait_s=5 * MINUTE_S, failures_to="queue"),
     starts_recordings=True,

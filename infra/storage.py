@@ -74,11 +74,7 @@ class Storage(Construct):
             partition_key=text("PK"),
             sort_key=text("SK"),
             billing=dynamodb.Billing.on_demand(),
-            encryption=(
-                dynamodb.TableEncryptionV2.customer_managed_key(self.key)
-                if self.key
-                else dynamodb.TableEncryptionV2.dynamo_owned_key()
-            ),
+            encryption=dynamodb.TableEncryptionV2.dynamo_owned_key(),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
