@@ -101,8 +101,9 @@ class Demo:
         self._prepare_folders()
         engine, outputs = self._bring_up()
         api = self._open_api(engine, outputs)
+        with screen.step("api", "waiting for its first answer") as step:
+            step.text = f"everreel {api.health()['version']} answers"
         source = wish.source or self._publish()
-
         director = Director(
             api,
             screen,
@@ -116,10 +117,11 @@ class Demo:
         screen.note("function", f"{outputs['RecordFunction']}, request {answer['requestId']}")
         director.record(take, wish.seconds)
         self._say_how_it_began(take)
-        with screen.step("stop", "draining, sealing") as step:
+        with screen.step("ended" if take.ending else "stop", "draining, sealing") as step:
             director.finish(take)
             step.text = f"sealed: {take.state['statusText']}, {take.state['reason']}"
-        files = self._copy(engine, take)
+        place = take.folder()
+        files = self._copy(engine, *place) if place else 0
         trouble = why_not(take)
         if trouble:
             self._summarise(take, [], trouble)
@@ -188,7 +190,10 @@ class Demo:
     # ------------------------------------------------------------------ telling
 
     def _say_where(self, engine: LocalEngine, take: Take) -> None:
-        server = WatchServer(engine.client("s3"), *take.folder())
+        place = take.folder()
+        if place is None:
+            return
+        server = WatchServer(engine.client("s3"), *place)
         self._held.enter_context(server)
         self._screen.note("watch it", f"{server.url}  (or ffplay / VLC: {server.url}live.m3u8)")
 
@@ -212,11 +217,10 @@ class Demo:
 
     # ------------------------------------------------------------------ coming down
 
-    def _copy(self, engine: LocalEngine, take: Take) -> int:
+    def _copy(self, engine: LocalEngine, bucket: str, folder: str) -> int:
         """Copy every object of the recording; gives their number."""
         with self._screen.step("copy", "from the bucket") as step:
             s3 = engine.client("s3")
-            bucket, folder = take.folder()
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder)
             count = total = 0
             self._wish.out.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,10 @@ class RecordingApi:
         # An address of this machine is not for a proxy, whatever the environment says.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+    def health(self) -> dict[str, Any]:
+        """Ask whether it is there."""
+        return self._call("GET", "/v1/health")
+
     def acquire(self, channel: str) -> str:
         """Get the right to start a recording; gives the resource id."""
         resource_id: str = self._call("POST", "/v1/acquire", {"channel": channel})["resourceId"]

@@ -9,7 +9,7 @@ from infra.local.demo_api import RecordingApi
 from infra.local.demo_screen import Screen, bar, clock, size
 
 CHANNEL = "demo"
-READY, IN_PROGRESS, EXITED, ABNORMAL = 4, 5, 8, 20
+READY, IN_PROGRESS, ABNORMAL = 4, 5, 20
 
 _IDLE_SECONDS = 15
 """How long the recorder waits for a stream that is not there: a wrong address is told soon."""
@@ -51,14 +51,16 @@ class Take:
         return int(self.state.get("status", 0))
 
     @property
-    def over(self) -> bool:
-        """Whether nothing will change any more."""
-        return bool(self.state.get("sealedAt")) or self.status in {EXITED, ABNORMAL}
+    def ending(self) -> bool:
+        """Whether it stops or has stopped recording, by itself or because somebody said so."""
+        return self.status > IN_PROGRESS
 
-    def folder(self) -> tuple[str, str]:
-        """Bucket and key prefix of its objects."""
-        live = next(each for each in self.state["files"] if each["kind"] == "live")
-        return live["bucket"], live["key"].removesuffix(live["name"])
+    def folder(self) -> tuple[str, str] | None:
+        """Bucket and key prefix of its objects; None if nothing was stored."""
+        for each in self.state.get("files", ()):
+            if each["kind"] == "live":
+                return each["bucket"], each["key"].removesuffix(each["name"])
+        return None
 
 
 class Director:
@@ -84,6 +86,7 @@ class Director:
         self._screen = screen
         self._on_playable = on_playable
         self._healthy = healthy
+        self._note = ""
 
     def begin(self, source: str, seconds: float) -> tuple[Take, dict[str, Any]]:
         """Ask for a recording; gives it and the API's answer."""
@@ -114,7 +117,7 @@ class Director:
         while True:
             self._poll(take)
             now_s = time.monotonic()
-            if take.over or take.status > IN_PROGRESS:
+            if take.ending:
                 return
             if take.status >= READY and first_s is None:
                 first_s = now_s
@@ -133,7 +136,7 @@ class Director:
         Raises:
             TakeFailedError: it was not sealed in time.
         """
-        if not take.over and take.status <= IN_PROGRESS:
+        if not take.ending:
             self._api.stop(take.sid)
         deadline_s = time.monotonic() + _SEAL_PATIENCE_S
         while not take.state.get("sealedAt"):
@@ -150,6 +153,9 @@ class Director:
         self._healthy()
         after = take.segments[-1]["k"] if take.segments else -1
         take.state = self._api.describe(take.sid, after=after)
+        if take.state["note"] != self._note:
+            self._note = take.state["note"]
+            self._screen.note("recorder", self._note or "has what it waited for")
         if take.status >= READY and take.status != ABNORMAL:
             take.passed("firstKeyframe")
         for segment in take.state["segmentPage"]["items"]:
@@ -177,8 +183,6 @@ class Director:
         if take.segments:
             words += [f"{len(take.segments)} segments", f"{stored_s:.1f} s", size(stored)]
             words.append(f"last #{take.segments[-1]['k']}")
-        elif take.state["note"]:
-            words.append(take.state["note"])
         head = f"  {clock(elapsed_s)} {bar(elapsed_s / seconds)} {clock(seconds)}"
         self._screen.moving(f"{head}  {' · '.join(words)}")
 
