@@ -37,8 +37,9 @@ class PackagedSegment:
 def media_segment(segment: Segment) -> PackagedSegment:
     """Package a segment: styp, then a moof and mdat for each track that has samples.
 
-    Decode times are shifted so that the first picture's equals its presentation time; the last
-    sample of a track lasts until the track goes on in the next segment.
+    Presentation times are those of the samples; the first picture is decoded when it is presented
+    and none later than that. The last sample of a track lasts until the track goes on in the next
+    segment.
 
     Source: ISO/IEC 14496-12 §8.8, ISO/IEC 23000-19 §7.3.2.
 
@@ -112,12 +113,33 @@ def _video_columns(
         end = 2 * decoded[-1] - decoded[-2]
     else:
         end = to_ticks(segment.end_us, scale)
+    _run_ahead(decoded, presented)
     durations = _durations(decoded, end)
     offsets = [p - d for p, d in zip(presented, decoded, strict=True)]
     flags = [SYNC if s.keyframe else NON_SYNC for s in samples]
     columns = [array("I", durations), array("I", sizes), array("I", flags)]
     columns.append(array("I", array("i", offsets).tobytes()))
     return columns, decoded[0]
+
+
+def _run_ahead(decoded: list[int], presented: Sequence[int]) -> None:
+    """Move decode times, in place, so that no picture is presented before it is decoded.
+
+    Negative composition offsets would be legal, but FFmpeg and whatever is made with it then shows
+    every picture late by the largest of them, 40 to 120 ms. The first decode time stays that of
+    the first picture, because players take a track's start from it; the few that would come
+    before it are spread from there on.
+    """
+    ahead = max(d - p for d, p in zip(decoded, presented, strict=True))
+    if ahead <= 0:
+        return
+    start = decoded[0]
+    early = sum(1 for d in decoded if d - ahead <= start)
+    room = (decoded[early] - ahead if early < len(decoded) else min(presented[1:])) - start
+    for i in range(early):
+        decoded[i] = start + room * i // early
+    for i in range(early, len(decoded)):
+        decoded[i] -= ahead
 
 
 def _audio_columns(

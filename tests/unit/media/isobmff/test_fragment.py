@@ -36,7 +36,7 @@ def runs(body):
     return found
 
 
-def test_segment_when_pictures_are_reordered_then_first_decode_time_is_its_presentation_time():
+def test_segment_when_pictures_are_reordered_then_none_is_presented_before_it_is_decoded():
     samples = [
         picture(1_000_000, 920_000, key=True),
         picture(1_120_000, 960_000),
@@ -48,9 +48,15 @@ def test_segment_when_pictures_are_reordered_then_first_decode_time_is_its_prese
     ).body
     number, start, rows, _ = runs(body)[1]
     assert (number, start) == (7, 90_000)
-    assert [row[0] for row in rows] == [3600] * 4
-    assert [row[3] for row in rows] == [0, 7200, -3600, -3600]
+    assert [row[0] for row in rows] == [1800, 1800, 3600, 7200]
+    assert [row[3] for row in rows] == [0, 9000, 0, 0]
     assert [row[2] for row in rows] == [0x2000000, 0x1010000, 0x1010000, 0x1010000]
+
+
+def test_segment_when_pictures_are_in_order_then_each_is_decoded_when_it_is_presented():
+    samples = [picture(i * 40_000, i * 40_000 - 80_000, key=not i) for i in range(4)]
+    rows = runs(media_segment(segment(samples, (VIDEO,))).body)[1][2]
+    assert [(row[0], row[3]) for row in rows] == [(3600, 0)] * 4
 
 
 def test_segment_when_stamps_are_whole_milliseconds_then_audio_lies_on_the_frame_grid():
