@@ -18,7 +18,7 @@ from everreel.lifecycle.requests import StartRequest
 from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Page, Recordings, Ticket
 from everreel.state.recording import FIRST_LANE, Lap, LapOrder, Options, Recording
-from everreel.state.status import Status
+from everreel.state.status import LIVE, Status
 
 TICKET_S = 300
 """A resource id is valid for five minutes."""
@@ -190,23 +190,29 @@ class Lifecycle:
         if recording.request_id:
             return recording
         sid = recording.sid
-        if recording.sid != supervised:
+        if recording.status not in LIVE:
+            raise _too_late(sid)
+        if sid != supervised:
             self._runner.supervise(sid)
         order = LapOrder(sid, FIRST_LANE, 1)
         now_us = self._clock.utc_us()
         try:
             self._recordings.invoked(sid, order.lane, order.lap, "", now_us)
         except FenceLost:
-            raise AlreadyEnded(
-                f"recording {sid} ended before its recorder could be started; "
-                "start a new one with a new resource id",
-                field="resource_id",
-            ) from None
+            raise _too_late(sid) from None
         request_id = self._runner.invoke_lap(order)
         self._recordings.invoked(sid, order.lane, order.lap, request_id, now_us)
         launched = self._find(sid)
         # A lap that has been claimed knows better than we which invocation runs it.
         return replace(launched, request_id=launched.request_id or request_id)
+
+
+def _too_late(sid: str) -> AlreadyEnded:
+    return AlreadyEnded(
+        f"recording {sid} ended before its recorder could be started; "
+        "start a new one with a new resource id",
+        field="resource_id",
+    )
 
 
 def _check_ticket(ticket: Ticket, request: StartRequest) -> None:

@@ -1,0 +1,168 @@
+"""Every sample of events/, fed to its handler."""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from everreel.state.recording import Reason
+from everreel.state.status import Status
+from everreel.supervisor.backoff import CONFIRM_S
+from tests.unit.doors.memory import SID, Context, Deployment
+
+EVENTS = Path(__file__).resolve().parents[3] / "events"
+SAMPLES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json"))
+
+
+def feed(sample: str) -> dict[str, Any]:
+    handler = importlib.import_module(f"{sample.partition('/')[0]}.handler").handler
+    answer: dict[str, Any] = handler(json.loads((EVENTS / sample).read_text()), Context())
+    found: dict[str, Any] = json.loads(json.dumps(answer))
+    return found
+
+
+def body(answer: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(answer["body"])
+    return found
+
+
+def acquire(deployment: Deployment) -> None:
+    answer = feed("http_api/acquire.json")
+    assert answer["statusCode"] == 200
+    assert body(answer)["expiresAt"] == "2026-01-01T00:05:00.000Z"
+    assert deployment.recordings.ticket(body(answer)["resourceId"]) is not None
+
+
+def start(deployment: Deployment) -> None:
+    answer = feed("http_api/start.json")
+    assert answer["statusCode"] == 202
+    assert answer["headers"]["x-request-id"] == Context().aws_request_id
+    assert answer["headers"]["cache-control"] == "no-store"
+    started = body(answer)
+    assert started["requestId"] == "invocation-1"
+    assert deployment.runner.supervised == [started["sid"]]
+    assert body(feed("http_api/start.json")) == started
+    assert len(deployment.runner.laps) == 1
+
+
+def query(deployment: Deployment) -> None:
+    assert body(feed("http_api/query.json"))["code"] == "recording_not_found"
+    deployment.add_recording()
+    answer = feed("http_api/query.json")
+    assert answer["statusCode"] == 200
+    assert body(answer)["statusText"] == "starting"
+    assert body(answer)["segmentPage"] == {"items": [], "nextAfter": None}
+
+
+def stop(deployment: Deployment) -> None:
+    deployment.add_recording()
+    for _ in range(2):
+        answer = feed("http_api/stop.json")
+        assert answer["statusCode"] == 202
+        assert body(answer)["status"] == 6
+
+
+def listing(deployment: Deployment) -> None:
+    deployment.add_recording()
+    assert [each["sid"] for each in body(feed("http_api/list.json"))["recordings"]] == [SID]
+
+
+def let_in(deployment: Deployment) -> None:
+    for sample in ("authorize_call/bearer.json", "authorize_call/basic.json"):
+        assert feed(sample) == {"isAuthorized": True, "context": {"keyId": "default"}}
+
+
+def refuse(deployment: Deployment) -> None:
+    assert feed("authorize_call/stranger.json") == {"isAuthorized": False, "context": {}}
+
+
+def start_by_bus(deployment: Deployment) -> None:
+    answer = feed("start_recording/bus.json")
+    assert answer["statusCode"] == 202
+    assert feed("start_recording/bus.json") == answer
+    recording = deployment.recordings.find(answer["body"]["sid"])
+    assert recording is not None
+    assert recording.options.max_duration_s == 600
+    assert len(deployment.runner.laps) == 1
+
+
+def start_by_console(deployment: Deployment) -> None:
+    answer = feed("start_recording/console.json")
+    assert answer["statusCode"] == 202
+    assert answer["body"]["requestId"] == "invocation-1"
+    assert feed("start_recording/console.json") == answer
+
+
+def record(deployment: Deployment) -> None:
+    # The guard refuses this source, so the whole lap runs without a network.
+    deployment.add_recording(source="rtmp://127.0.0.1/live/x")
+    deployment.recordings.invoked(SID, "a", 1, "", deployment.clock.utc_us())
+    answer = feed("record_lap/first.json")
+    assert answer["reason"] == Reason.SOURCE_FAILED
+    assert not answer["fenced"]
+    assert deployment.recordings.laps(SID)[0].request_id == Context().aws_request_id
+    recording = deployment.recordings.find(SID)
+    assert recording is not None
+    assert recording.status is Status.ABNORMAL
+    assert feed("record_lap/first.json")["fenced"]
+
+
+def look(deployment: Deployment) -> None:
+    deployment.add_recording()
+    answer = feed("look/first.json")
+    assert answer["action"] == "wait"
+    assert answer["wait_s"] == CONFIRM_S[1]
+    assert answer["watch"]["looks"] == 1
+
+
+def seal(sample: str) -> Callable[[Deployment], None]:
+    def check(deployment: Deployment) -> None:
+        deployment.add_recording()
+        assert not feed(sample)["sealed"]
+        record_nothing(deployment)
+        assert feed(sample) == {
+            "sid": SID,
+            "sealed": True,
+            "status": 8,
+            "segments": 0,
+            "media_us": 0,
+        }
+        assert feed(sample)["sealed"]
+
+    return check
+
+
+def record_nothing(deployment: Deployment) -> None:
+    now_us = deployment.clock.utc_us()
+    deployment.recordings.claim(SID, "a", 1, "r", now_us)
+    progress = deployment.recordings.laps(SID)[0].progress
+    deployment.recordings.end_lap(SID, "a", 1, Reason.IDLE, None, progress, now_us)
+
+
+CHECKS: dict[str, Callable[[Deployment], None]] = {
+    "authorize_call/basic.json": let_in,
+    "authorize_call/bearer.json": let_in,
+    "authorize_call/stranger.json": refuse,
+    "http_api/acquire.json": acquire,
+    "http_api/list.json": listing,
+    "http_api/query.json": query,
+    "http_api/start.json": start,
+    "http_api/stop.json": stop,
+    "look/first.json": look,
+    "record_lap/first.json": record,
+    "seal_recording/bus.json": seal("seal_recording/bus.json"),
+    "seal_recording/machine.json": seal("seal_recording/machine.json"),
+    "start_recording/bus.json": start_by_bus,
+    "start_recording/console.json": start_by_console,
+}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_sample_when_fed_to_its_handler_then_does_what_it_is_for(
+    sample: str, deployment: Deployment
+) -> None:
+    assert sample in CHECKS, "say here what the sample does"
+    CHECKS[sample](deployment)
