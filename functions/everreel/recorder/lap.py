@@ -154,8 +154,18 @@ class _Lap:
 
     def run(self) -> Outcome:
         """Record, then leave in order."""
-        failure: Failure | None = None
         self._heart.start()
+        try:
+            reason, failure = self._record_and_drain()
+        finally:
+            # Whatever happens, no thread outlives the lap: a warm function would go on beating.
+            self._heart.close()
+            self._uploads.close(drain_s=0.0)
+        fenced = self._heart.fenced.is_set()
+        return Outcome(self._order.sid, reason, failure, self._progress(), fenced=fenced)
+
+    def _record_and_drain(self) -> tuple[Reason, Failure | None]:
+        failure: Failure | None = None
         try:
             reason = self._record()
         except FenceLost:
@@ -163,12 +173,9 @@ class _Lap:
             reason = Reason.FAULT
         except EverreelError as error:
             reason, failure = _reason_of(error), Failure.of(error)
-        if not self._heart.fenced.is_set():
-            reason, failure = self._drain(reason, failure)
-        self._heart.close()
-        fenced = self._heart.fenced.is_set()
-        self._uploads.close(drain_s=0.0)
-        return Outcome(self._order.sid, reason, failure, self._progress(), fenced=fenced)
+        if self._heart.fenced.is_set():
+            return reason, failure
+        return self._drain(reason, failure)
 
     # ------------------------------------------------------------------ the loop
 
