@@ -5,7 +5,7 @@ there already is recognised, so a retry changes nothing.
 """
 
 import logging
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from everreel.clock import iso
 from everreel.errors import EverreelError, ObjectExists
@@ -19,6 +19,9 @@ from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Recording
 from everreel.store.commit import Committer
 from everreel.store.ports import ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
