@@ -130,7 +130,9 @@ class SegmentReply(Reply):
     sha256: str
     init: Annotated[int, Field(description="Number of its init segment; 0 for MPEG-TS.")]
     discontinuity: bool
-    gap: Annotated[GapReply | None, Field(description="Time without media directly before it.")]
+    gap: Annotated[
+        GapReply | None, Field(description="Time without media directly before or inside it.")
+    ]
     lane: str
     lap: int
 

@@ -235,11 +235,12 @@ def test_list_when_paged_then_gives_everything_once_newest_first(
         deployment.clock.advance(1)
         body = {**START, "recorderUid": f"r{number}"}
         sids.append(api.post("/v1/start", json=body).json()["sid"])
-    found, token = [], ""
-    while token is not None:
-        page = api.get("/v1/recordings", params={"limit": 2, "token": token}).json()
+    found: list[str] = []
+    page: dict[str, Any] = {"nextToken": ""}
+    while page["nextToken"] is not None:
+        query = {"limit": "2", "token": page["nextToken"]}
+        page = api.get("/v1/recordings", params=query).json()
         found += [each["sid"] for each in page["recordings"]]
-        token = page["nextToken"]
     assert found == sids[::-1]
     assert api.get("/v1/recordings?app=other").json() == {"recordings": [], "nextToken": None}
     problem(api.get("/v1/recordings?token=forged"), 400, "invalid_request", "token")
@@ -424,7 +425,7 @@ def test_table_when_busy_then_the_answer_says_try_again(
     def busy(resource_id: str) -> None:
         raise StateUnavailable("table recordings is busy")
 
-    deployment.recordings.ticket = busy  # type: ignore[assignment,method-assign]
+    deployment.recordings.ticket = busy  # type: ignore[method-assign]
     answer = api.post("/v1/start", json=START)
     problem(answer, 503, "state_unavailable")
     assert answer.headers["retry-after"] == "1"
@@ -436,7 +437,7 @@ def test_bug_when_it_happens_then_the_caller_sees_nothing_of_it(
     def broken(sid: str) -> None:
         raise ZeroDivisionError("hunter2 in a bug")
 
-    deployment.recordings.find = broken  # type: ignore[assignment,method-assign]
+    deployment.recordings.find = broken  # type: ignore[method-assign]
     answer = api.get(f"/v1/recordings/{SID}")
     problem(answer, 500, "internal")
     assert "hunter2" not in answer.text
