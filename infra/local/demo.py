@@ -116,10 +116,10 @@ class Demo:
             step.took = f"{take.timings['accepted'] * 1000:.0f} ms"
         screen.note("function", f"{outputs['RecordFunction']}, request {answer['requestId']}")
         director.record(take, wish.seconds)
-        self._say_how_it_began(take)
         with screen.step("ended" if take.ending else "stop", "draining, sealing") as step:
             director.finish(take)
-            step.text = f"sealed: {take.state['statusText']}, {take.state['reason']}"
+            step.text = f"sealed: {take.status_text}, {take.state['reason']}"
+        self._say_how_it_went(take)
         place = take.folder()
         files = self._copy(engine, *place) if place else 0
         trouble = why_not(take)
@@ -197,12 +197,12 @@ class Demo:
         self._held.enter_context(server)
         self._screen.note("watch it", f"{server.url}  (or ffplay / VLC: {server.url}live.m3u8)")
 
-    def _say_how_it_began(self, take: Take) -> None:
+    def _say_how_it_went(self, take: Take) -> None:
         if "firstSegment" not in take.timings:
             return
-        first, key = take.timings["firstSegment"], take.timings["firstKeyframe"]
-        text = f"{len(take.segments)} segments; first keyframe after {key:.1f} s, playable after"
-        self._screen.mark(True, "recorded", f"{text} {first:.1f} s")
+        first_s, key_s = take.timings["firstSegment"], take.timings["firstKeyframe"]
+        text = f"{take.stored}; first keyframe after {key_s:.1f} s, playable after {first_s:.1f} s"
+        self._screen.mark(True, "recorded", text)
 
     def _say_result(self, ok: bool, files: int) -> None:
         out = self._wish.out
