@@ -22,7 +22,7 @@ def poster(media: bytes) -> bytes:
         SourceUnsupported: no picture could be decoded.
     """
     try:
-        with av.open(io.BytesIO(media)) as container:
+        with av.open(io.BytesIO(media), "r") as container:
             if not container.streams.video:
                 raise SourceUnsupported("the recording has no pictures")
             frame = next(container.decode(container.streams.video[0]), None)
