@@ -178,12 +178,13 @@ class FlvTracks:
         return events
 
     def _clean(self, codec: Codec, payload: bytes, at: int) -> CodedPicture:
-        bitstream = h264 if codec is Codec.H264 else h265
+        avc = codec is Codec.H264
         if self._length_size == 4:
-            picture = as_it_stands(payload, at, bitstream.KINDS)
+            picture = as_it_stands(payload, at, h264.KINDS if avc else h265.KINDS)
             if picture is not None:
                 return picture
-        return bitstream.access_unit(split_length_prefixed(payload, self._length_size, at))
+        nals = split_length_prefixed(payload, self._length_size, at)
+        return h264.access_unit(nals) if avc else h265.access_unit(nals)
 
     def _video_header(self, codec: Codec, config: bytes) -> list[SourceEvent]:
         if not config:

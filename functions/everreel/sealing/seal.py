@@ -14,7 +14,6 @@ from everreel.events.ports import Event, EventBus, Happening
 from everreel.media import dash, names
 from everreel.media.hls import IndexBuilder, LiveWindow, entry
 from everreel.media.index import Container, InitRow, SegmentRow
-from everreel.sealing.export import export_mp4
 from everreel.sealing.manifest import Facts, add_up, manifest
 from everreel.state.ports import Recordings
 from everreel.state.recording import Recording
@@ -168,6 +167,8 @@ class _Sealing:
         if size > LARGEST_MP4:
             log.warning("no MP4: %d bytes are more than one function can copy", size)
             return False
+        from everreel.sealing.export import export_mp4  # noqa: PLC0415 - 8 ms if nobody asked
+
         try:
             chunks = export_mp4(self._store, self._folder, rows, self._inits)
             self._store.put_stream(self._folder.mp4, chunks, names.content_type(names.MP4))
