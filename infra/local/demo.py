@@ -15,6 +15,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -285,8 +286,8 @@ class Demo:
             *(f"  export {name}={value}" for name, value in engine.env().items()),
             f"  aws s3 ls --recursive s3://{outputs['BucketName']}/",
             "",
-            f"  API={api.url}",
-            f"  KEY={api.key}",
+            f"  API={shlex.quote(api.url)}",
+            f"  KEY={shlex.quote(api.key)}",
             f"  {call} $API/v1/recordings/{take.sid}",
         ]
         if self._publisher is not None:
