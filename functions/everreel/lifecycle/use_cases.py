@@ -29,12 +29,13 @@ REQUEST_KEY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A recording as a query sees it at `taken_utc_us`."""
+    """A recording as a query sees it at `taken_utc_us`; `stored`: it holds a segment."""
 
     recording: Recording
     laps: Sequence[Lap]
     inits: Sequence[InitRow]
     taken_utc_us: int
+    stored: bool
 
 
 class Lifecycle:
@@ -137,11 +138,13 @@ class Lifecycle:
 
     def query(self, sid: str) -> Snapshot:
         """Return everything known about a recording. Raises: RecordingNotFound."""
+        recording, laps = self._find(sid), self._recordings.laps(sid)
         return Snapshot(
-            self._find(sid),
-            self._recordings.laps(sid),
+            recording,
+            laps,
             self._recordings.inits(sid),
             self._clock.utc_us(),
+            stored=self._holds_a_segment(recording, laps),
         )
 
     def segments(self, sid: str, *, after: int, limit: int) -> Sequence[SegmentRow]:
@@ -155,6 +158,14 @@ class Lifecycle:
     def stop(self, sid: str) -> Recording:
         """Ask a recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
         return self._recordings.request_stop(sid, self._clock.utc_us())
+
+    def _holds_a_segment(self, recording: Recording, laps: Sequence[Lap]) -> bool:
+        """Tell whether anything is stored; asks the index only where a lap may have died silent."""
+        if any(lap.progress.segments for lap in laps):
+            return True
+        return recording.origin_utc_us != 0 and bool(
+            self.segments(recording.sid, after=-1, limit=1)
+        )
 
     def _find(self, sid: str) -> Recording:
         recording = self._recordings.find(sid)

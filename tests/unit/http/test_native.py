@@ -212,6 +212,16 @@ def test_query_when_nothing_came_yet_then_lists_no_file(
     assert found["originAt"] is None
 
 
+def test_query_when_a_keyframe_came_and_the_store_took_nothing_then_lists_no_file(
+    api: TestClient, deployment: Deployment
+) -> None:
+    deployment.add_recording()
+    deployment.recordings.set_origin(SID, deployment.clock.utc_us())
+    found = api.get(f"/v1/recordings/{SID}").json()
+    assert found["originAt"]
+    assert found["files"] == []
+
+
 def test_stop_when_repeated_and_after_the_end_then_is_heard_once_and_refused(
     api: TestClient, deployment: Deployment
 ) -> None:
