@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everreel.media.access_unit import AccessUnit, Medium
+from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
 from everreel.media.segment import Cause, Segment
 from tests.unit.media.streams import (
     AUDIO,
@@ -203,6 +203,48 @@ def test_break_inside_a_bucket_when_recording_goes_on_then_bucket_numbers_never_
     segments = recorder.end()
     check(segments)
     assert len(payloads(segments, V)) == 300
+
+
+def test_clock_that_jumps_when_sound_comes_after_its_keyframe_then_none_of_it_is_lost() -> None:
+    arrivals = stream(10, reorder=2, audio=False) + stream(10, video=False)
+    arrivals.sort(key=lambda arrival: arrival.at_us)
+    moved = [
+        replace(a, event=replace(a.event, pts=a.event.pts + 10**7, dts=a.event.dts + 10**7))
+        if isinstance(a.event, AccessUnit) and a.event.dts is not None and a.at_us >= 4_000_000
+        else a
+        for a in arrivals
+    ]
+    segments = record(moved, target_s=2)
+    check(segments)
+    assert payloads(segments, V) == payloads(moved, V)
+    assert payloads(segments, A) == payloads(moved, A)[4:]  # the first keyframe is shown at 80 ms
+    assert [s.k for s in segments if s.discontinuity] == [2]
+
+
+@pytest.mark.parametrize("pause_us", [1_000_000, 2_600_000, 5_000_000])
+def test_encoder_that_pauses_inside_a_group_when_sound_is_back_first_then_the_group_stays_whole(
+    pause_us: int,
+) -> None:
+    arrivals = [
+        replace(a, at_us=a.at_us + pause_us, event=_later(a.event, pause_us))
+        if a.at_us >= 4_500_000
+        else a
+        for a in stream(8, reorder=2)
+    ]
+    segments = record(arrivals, target_s=2)
+    check(segments)
+    assert payloads(segments, V) == payloads(arrivals, V)
+    assert all(s.independent for s in segments)
+    (paused,) = [s for s in segments if s.gap is not None]
+    assert paused.start_us == 4_000_000
+    assert paused.gap is not None
+    assert paused.gap.duration_us == pytest.approx(pause_us, abs=100_000)
+
+
+def _later(event: SourceEvent, by_us: int) -> SourceEvent:
+    if not isinstance(event, AccessUnit) or event.dts is None:
+        return event
+    return replace(event, pts=event.pts + by_us // 1000, dts=event.dts + by_us // 1000)
 
 
 def test_pictures_without_decode_times_when_reordered_then_they_get_rising_ones() -> None:
