@@ -299,6 +299,13 @@ class Deployment:
             time.sleep(0.2)
         return found[0]
 
+    def event_of(self, sid: str, kind: str) -> Json:
+        """Wait for an event of a recording."""
+        return self.event(
+            f"{kind} of {sid}",
+            lambda event: event["detail-type"] == kind and event["detail"]["sid"] == sid,
+        )
+
     def kinds(self, sid: str) -> list[str]:
         """List the types of a recording's events, in the order in which they came."""
         return [e["detail-type"] for e in self.events(lambda e: e["detail"]["sid"] == sid)]

@@ -214,10 +214,7 @@ def test_recording_when_sealed_then_players_play_it_from_the_bucket(
 def test_events_when_a_recording_lives_and_ends_then_the_bus_tells_its_story(
     deployed: Deployment, story: Story
 ) -> None:
-    deployed.event(
-        "RecordingSealed",
-        lambda e: e["detail-type"] == "RecordingSealed" and e["detail"]["sid"] == story.sid,
-    )
+    deployed.event_of(story.sid, "RecordingSealed")
     kinds = deployed.kinds(story.sid)
 
     assert set(kinds) == {"RecordingStarted", "SegmentCommitted", "LapEnded", "RecordingSealed"}
