@@ -11,12 +11,14 @@ from everreel.media.decode_order import in_decode_order
 from everreel.media.open_segment import Closing, OpenSegment
 from everreel.media.segment import (
     Break,
+    Cause,
     FormatChange,
     Gap,
     Sample,
     Segment,
     TimelineEvent,
 )
+from everreel.media.tolerances import GAP_US
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
 
@@ -68,6 +70,8 @@ class Segmenter:
         self._epoch_us = 0
         self._last_k = -1
         self._next_gap: Gap | None = None
+        self._cause = Cause.LOSS
+        self._ended_us = 0
         self._out: list[Segment] = []
 
     # ------------------------------------------------------------------ what callers use
@@ -117,6 +121,7 @@ class Segmenter:
         self._formats[medium] = track_format
 
     def _break(self, event: Break) -> None:
+        self._cause = event.cause
         at_us = event.at_us - (self.origin_us or 0)
         gap = Gap(event.cause, at_us - event.gap_us, event.gap_us) if event.gap_us else None
         if self._open is not None and event.continuous:
@@ -168,7 +173,7 @@ class Segmenter:
         self._open = self._new(first.pts_us)
         self._epoch_us = first.pts_us
         self._open.discontinuity = self._last_k >= 0 or self._closing is not None
-        self._open.gap, self._next_gap = self._next_gap, None
+        self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()
         self._pictures_before_key = 0
         self._video_us = None
@@ -178,6 +183,16 @@ class Segmenter:
                 self._video(self._open, sample)
             else:
                 self._audio(self._open, sample)
+
+    def _gap_before(self, start_us: int) -> Gap | None:
+        """Tell what is missing before a new epoch: the wait for its first keyframe counts too."""
+        known = self._next_gap
+        missing_us = start_us - self._ended_us
+        if self._last_k < 0 or self._closing is not None or missing_us <= 0:
+            return known
+        if known is None and missing_us <= GAP_US:
+            return None
+        return Gap(known.cause if known else self._cause, self._ended_us, missing_us)
 
     def _new(self, start_us: int) -> OpenSegment:
         last_k = self._last_k
@@ -337,6 +352,7 @@ class Segmenter:
         if end_us is None:
             end_us = done.end_us
         self._last_k = done.k
+        self._ended_us = end_us
         self._out.append(
             Segment(
                 k=done.k,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
+from everreel.media.access_unit import AccessUnit, Medium, SourceEvent, TrackFormat
 from everreel.media.segment import Cause, Segment
 from tests.unit.media.streams import (
     AUDIO,
@@ -194,6 +194,22 @@ def test_publisher_that_reconnects_when_away_for_3_s_then_the_gap_is_written_dow
     assert after.gap.cause is Cause.RECONNECT
     assert after.gap.duration_us == pytest.approx(3_000_000, abs=100_000)
     assert len(payloads(segments, V)) == 500
+
+
+@pytest.mark.parametrize("away_us", [100_000, 3_000_000])
+def test_publisher_that_reconnects_inside_a_group_when_recorded_then_the_gap_ends_at_its_keyframe(
+    away_us: int,
+) -> None:
+    rest = [a for a in later(stream(10, mark=b"2"), 10_000_000 + away_us) if a.at_us > away_us]
+    rest = [a for a in rest if isinstance(a.event, TrackFormat) or a.at_us >= 10_400_000 + away_us]
+    segments = Recorder().take(stream(10)).reopen().take(rest).end()
+    check(segments)
+    (after,) = [s for s in segments if s.gap is not None]
+    before = segments[segments.index(after) - 1]
+    assert after.gap is not None
+    assert after.gap.start_us == before.end_us
+    assert after.gap.duration_us == after.start_us - before.end_us
+    assert after.gap.duration_us == pytest.approx(2_000_000 + away_us, abs=500_000)
 
 
 def test_break_inside_a_bucket_when_recording_goes_on_then_bucket_numbers_never_repeat() -> None:
