@@ -131,6 +131,12 @@ class Deployment:
         assert answer.status == 200, answer
         return answer.body
 
+    def of_channel(self, channel: str) -> list[Json]:
+        """List the recordings of a channel, among the newest."""
+        answer = self.call("GET", "/v1/recordings?limit=200")
+        assert answer.status == 200, answer
+        return [each for each in answer.body["recordings"] if each["channel"] == channel]
+
     def stop(self, sid: str) -> Answer:
         """Ask a recording to stop."""
         return self.call("POST", f"/v1/recordings/{sid}/stop")

@@ -15,11 +15,6 @@ from tests.lab.servers import NginxRtmp
 SAMPLES = sorted((ROOT / "events" / "start_recording").glob("*.json"))
 
 
-def _of_channel(deployed: Deployment, channel: str) -> list[Json]:
-    found = deployed.call("GET", "/v1/recordings?limit=200").body["recordings"]
-    return [each for each in found if each["channel"] == channel]
-
-
 def _refusal(deployed: Deployment, event_id: str) -> Json:
     told: Json = deployed.event(
         f"RecordingFailed for {event_id}",
@@ -61,7 +56,7 @@ def test_bus_when_the_same_event_is_delivered_twice_then_there_is_one_recording(
     assert first["statusCode"] == second["statusCode"] == 202
     assert first["body"]["sid"] == second["body"]["sid"]
     assert first["body"]["requestId"] == second["body"]["requestId"]
-    assert len(_of_channel(deployed, "by-bus-twice")) == 1
+    assert len(deployed.of_channel("by-bus-twice")) == 1
     found = deployed.in_progress(first["body"]["sid"])
     assert len(found["laps"]) == 1
     deployed.stopped(found["sid"])
@@ -89,7 +84,7 @@ def test_bus_when_a_request_is_wrong_then_recording_failed_names_the_field_and_n
     assert told["error"]["field"] == field
     assert word.lower() in told["error"]["message"].lower()
     assert told["sid"] == ""
-    assert _of_channel(deployed, "wrong") == []
+    assert deployed.of_channel("wrong") == []
     assert deployed.keys("wrong/") == []
     assert not any(event_id in body for bodies in deployed.queued().values() for body in bodies)
 
@@ -103,7 +98,7 @@ def test_bus_when_an_event_is_of_another_kind_then_nothing_happens(
 
     _refusal(deployed, event_id)
 
-    assert _of_channel(deployed, "other-kind") == []
+    assert deployed.of_channel("other-kind") == []
     new = deployed.logs("start-recording")[len(before) :]
     assert not any("other-kind" in line or "RecordingWished" in line for line in new)
 
