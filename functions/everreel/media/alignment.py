@@ -17,13 +17,14 @@ class Alignment:
     warms up either may be wrong by a second, so a claim is believed when arrival bears it out.
     """
 
-    __slots__ = ("_settled", "_since_us", "_tracks")
+    __slots__ = ("_claimed", "_settled", "_since_us", "_tracks")
 
     def __init__(self, tracks: Mapping[Medium, TrackClock]) -> None:
         """Align `tracks`, which the caller fills as their formats become known."""
         self._tracks = tracks
         self._since_us: int | None = None
         self._settled = False
+        self._claimed = False
 
     @property
     def waiting(self) -> bool:
@@ -33,17 +34,22 @@ class Alignment:
     def forget(self) -> None:
         """Begin anew: ticks and their meaning belong to one connection."""
         self._since_us = None
-        self._settled = False
+        self._settled = self._claimed = False
         for track in self._tracks.values():
             if track.aligned:
                 track.raw = None
                 track.aligned = False
 
     def reference(self, reference: ClockReference) -> None:
-        """Take a claim. Once all is settled it would move a track by its sender's jitter."""
+        """Take a claim. Once all is settled it would move a track by its sender's jitter.
+
+        Where the tracks before were settled without claims, their clock is not the one that claims
+        speak of: a track that appears then starts with its arrival.
+        """
         track = self._tracks.get(reference.medium)
-        if track is not None and not (self._settled and track.aligned):
-            track.align(reference.ticks, reference.common_us)
+        if track is None or (self._settled and (track.aligned or not self._claimed)):
+            return
+        track.align(reference.ticks, reference.common_us)
 
     def needs_time(self, unit: AccessUnit, now_us: int, running_us: int | None) -> bool:
         """Tell whether `unit` has to wait.
@@ -61,6 +67,8 @@ class Alignment:
         if len(self._tracks) == 1 or running_us is not None:
             if not track.aligned and running_us is not None and len(self._tracks) > 1:
                 track.align(unit.pts, running_us)  # it appears late: it starts now
+            if not self._settled:
+                self._claimed = track.aligned
             track.aligned = self._settled = True
             return False
         self._since_us = now_us
@@ -77,6 +85,7 @@ class Alignment:
                     return False
                 if doubtful:
                     self._by_arrival(held)
+                self._claimed = not doubtful
             elif waited_us < REFERENCE_WAIT_US:
                 return False
         elif waited_us < REFERENCE_WAIT_US:

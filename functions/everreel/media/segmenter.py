@@ -69,6 +69,7 @@ class Segmenter:
         self._video_us: int | None = None
         self._epoch_us = 0
         self._last_k = -1
+        self._shift_k = 0
         self._next_gap: Gap | None = None
         self._cause = Cause.LOSS
         self._ended_us = 0
@@ -200,8 +201,16 @@ class Segmenter:
             last_k = max(last_k, self._open.k)
         elif self._closing is not None:
             last_k = max(last_k, self._closing.segment.k)
-        return OpenSegment(
-            max(start_us // self._target_us, last_k + 1), start_us, dict(self._formats)
+        bucket = start_us // self._target_us
+        self._shift_k = max(self._shift_k, last_k + 1 - bucket)
+        return OpenSegment(bucket + self._shift_k, start_us, dict(self._formats))
+
+    def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
+        """Tell whether a segment that may be cut here has to be."""
+        target_us = self._target_us
+        return (
+            sample.pts_us // target_us > current.start_us // target_us
+            or current.bytes + len(sample.data) > LARGEST_BYTES
         )
 
     # ------------------------------------------------------------------ samples of an open segment
@@ -218,7 +227,7 @@ class Segmenter:
         pictures = current.units[VIDEO]
         if sample.keyframe:
             if pictures:
-                must = bool(self._changed) or sample.pts_us // self._target_us > current.k
+                must = bool(self._changed) or self._outgrown(current, sample)
             else:
                 must = bool(current.units[AUDIO]) and sample.pts_us > current.start_us
             if must:
@@ -257,7 +266,7 @@ class Segmenter:
         if closing is not None:
             self._finish_closing(sample.pts_us)
         if not self._has_video(sample.pts_us) and (
-            sample.pts_us // self._target_us > current.k or AUDIO in self._changed
+            self._outgrown(current, sample) or AUDIO in self._changed
         ):
             current = self._cut(current, sample.pts_us)
             self._finish_closing(sample.pts_us)

@@ -69,6 +69,11 @@ class Timeline:
         """
         return self._delay_us or 0
 
+    @property
+    def repeated(self) -> int:
+        """Units dropped so far because a server had sent them before."""
+        return self.repairs.get("repeated", 0)
+
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
         self._held.clear()
@@ -209,7 +214,7 @@ class Timeline:
         end_us = self._end_us if self._end_us is not None else dts_us
         paused_us = max(0, now_us - self._arrived_us())
         gap_us = paused_us if paused_us > GAP_US else 0
-        at_us = end_us + max(gap_us, FRAME_US)
+        at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
         move_us = at_us - dts_us
         self._shift_us += move_us
         self._delay_us = now_us - at_us

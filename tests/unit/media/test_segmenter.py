@@ -296,3 +296,27 @@ def test_any_disorder_when_recorded_then_invariants_hold(data: st.DataObject) ->
     segments = recorder.end()
     check(segments)
     assert len(payloads(segments, V)) + recorder.segmenter.dropped[V] == sent
+
+
+@pytest.mark.parametrize("restarts", [1, 5, 12])
+def test_breaks_inside_a_bucket_when_recording_goes_on_then_no_segment_outgrows_its_bucket(
+    restarts: int,
+) -> None:
+    recorder = Recorder()
+    for turn in range(restarts):
+        recorder.take(later(stream(1, gop=25, mark=b"%d" % turn), turn * 1_600_000)).reopen()
+    recorder.take(later(stream(40, gop=25, mark=b"last"), restarts * 1_600_000))
+    segments = recorder.end()
+    check(segments)
+    assert max(s.duration_us for s in segments) <= 6_040_000  # audio may end a frame later
+
+
+def test_keyframes_alone_when_they_are_huge_then_a_segment_stays_within_its_bytes() -> None:
+    huge = b"\0\0\0\x0ev" + bytes(1024 * 1024)
+    arrivals = [
+        replace(a, event=replace(a.event, data=huge)) if isinstance(a.event, AccessUnit) else a
+        for a in stream(5, gop=1, audio=False)
+    ]
+    segments = record(arrivals)
+    assert max(sum(len(u.data) for u in s.samples[V]) for s in segments) <= 64 * 1024 * 1024
+    assert sum(len(s.samples[V]) for s in segments) == 125

@@ -329,3 +329,31 @@ def test_outage_that_shows_in_part_when_over_then_one_break_tells_all_of_it() ->
     (outage,) = breaks(out)
     assert outage.cause is Cause.OUTAGE
     assert outage.gap_us == pytest.approx(2_400_000, abs=100_000)
+
+
+def test_track_with_a_reference_when_another_began_without_then_it_starts_with_its_arrival() -> (
+    None
+):
+    arrivals = [a for a in rtp(6, video_zero=9_000_000, audio_zero=77) if a.event is not RTP_VIDEO]
+    sound = [a for a in arrivals if getattr(a.event, "medium", None) is Medium.AUDIO]
+    picture = [a for a in arrivals if a not in sound and a.at_us >= 2_000_000]
+    late = [
+        Arrival(2_000_000, RTP_VIDEO),
+        Arrival(2_000_000, ClockReference(Medium.VIDEO, 9_000_000, 3_900_000_000_000_000)),
+    ]
+    timeline = Timeline()
+    events = place(timeline, sorted([*sound, *late, *picture], key=lambda a: a.at_us))
+    assert not breaks(events)
+    assert not timeline.repairs
+    video, audio = samples(events), samples(events, Medium.AUDIO)
+    assert (len(video), len(audio)) == (100, 281)
+    assert abs(video[0].pts_us - audio[94].pts_us) <= 100_000
+
+
+def test_short_pauses_at_resets_when_many_then_output_keeps_step_with_the_wall_clock() -> None:
+    timeline = Timeline()
+    at_us = 0
+    for turn in range(9):
+        place(timeline, later(stream(2, start_ms=(turn % 2) * 50_000, mark=b"%d" % turn), at_us))
+        at_us += 2_400_000
+    assert timeline.delay_us == pytest.approx(5_000_000, abs=150_000)
