@@ -181,7 +181,7 @@ class Lifecycle:
             bytes=told.bytes + sum(row.size for row in later),
             media_us=end_us,
             received_us=max(told.received_us, end_us),
-            recorded_us=told.recorded_us + sum(row.duration_us for row in later),
+            recorded_us=told.recorded_us + sum(row.media_us for row in later),
         )
         return replace(lap, progress=progress)
 
