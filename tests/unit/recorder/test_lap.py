@@ -35,6 +35,8 @@ class RestlessClock(ManualClock):
 class Script:
     """A source that gives each arrival at its time on a manual clock, then whatever `ending` is."""
 
+    in_bursts = False
+
     def __init__(
         self,
         clock: ManualClock,
