@@ -1,6 +1,7 @@
 """Reads the command line and calls the command that it names."""
 
 import argparse
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -8,14 +9,40 @@ from pathlib import Path
 
 from everreel import __version__
 from everreel.errors import EverreelError
-from everreel.media.index import Container
-from everreel.state.recording import Subscribe
 
 Command = Callable[[argparse.Namespace], int]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; return its exit status: 0 done, 1 it failed, 2 it was asked wrongly."""
+    arguments, command = _understand(argv)
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        return command(arguments)
+    except EverreelError as error:
+        print(f"everreel: {error.code}: {error.message}", file=sys.stderr)
+        return 1
+
+
+def _understand(argv: list[str] | None) -> tuple[argparse.Namespace, Command]:
+    """Read the command line and load its command.
+
+    What an import leaves is no garbage and stays: not looking for any meanwhile, nor at these
+    objects ever after, takes 14 ms off the 105 that a start and an end cost.
+    """
+    gc.disable()
+    try:
+        arguments = _parser().parse_args(argv)
+        return arguments, _command(arguments.command)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="everreel",
         description="Record live streams and verify recordings; see README.md for the deployed "
@@ -34,16 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         description="Re-read the stored objects of a recording and tell what is wrong with them. "
         "Exit status: 0 whole, 1 problems found or not readable, 2 asked wrongly.",
     ))  # fmt: skip
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    try:
-        return _command(arguments.command)(arguments)
-    except EverreelError as error:
-        print(f"everreel: {error.code}: {error.message}", file=sys.stderr)
-        return 1
+    return parser
 
 
 def _command(name: str) -> Command:
@@ -58,6 +76,9 @@ def _command(name: str) -> Command:
 
 
 def _add_record(record: argparse.ArgumentParser) -> None:
+    from everreel.media.index import Container
+    from everreel.state.recording import Subscribe
+
     record.add_argument("source", help="rtmp, rtsp, http (FLV, TS, HLS) URL")
     record.add_argument("--out", type=Path, default=Path("recordings"), help="folder (%(default)s)")
     record.add_argument("--channel", default="local", help="channel name (%(default)s)")
