@@ -31,7 +31,7 @@ APART_US = 5_000_000
 """Tracks on one clock start this near to each other; farther apart is another clock."""
 
 FRAME_US = 40_000
-"""Distance to the last unit when a reset clock goes on without a pause."""
+"""Least distance to the last unit when a reset clock goes on."""
 
 REFERENCE_WAIT_US = 1_500_000
 """How long tracks with clocks of their own wait for a common reference before arrival decides."""
