@@ -18,7 +18,7 @@ from everreel.media.segment import (
     Segment,
     TimelineEvent,
 )
-from everreel.media.tolerances import GAP_US
+from everreel.media.tolerances import GAP_US, HELD_BYTES
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
 
@@ -65,6 +65,7 @@ class Segmenter:
         self._closing: Closing | None = None
         self._pending_us: int | None = None
         self._held: list[Sample] = []
+        self._held_bytes = 0
         self._pictures_before_key = 0
         self._video_us: int | None = None
         self._epoch_us = 0
@@ -150,14 +151,21 @@ class Segmenter:
             held, self._held = self._held, []
             self._begin([sample, *held])
             return
-        self._held.append(sample)
-        waited_us = sample.pts_us - self._held[0].pts_us
+        waited_us = self._hold(sample)
         if VIDEO not in self._formats:
             limit_us = 0 if self._last_k >= 0 else JOIN_WAIT_US
         else:
             limit_us = KEYFRAME_WAIT_US if self._pictures_before_key else VIDEO_WAIT_US
-        if waited_us >= limit_us:
+        if waited_us >= limit_us or self._held_bytes > HELD_BYTES:
             self._open_with_audio()
+
+    def _hold(self, sample: Sample) -> int:
+        """Keep sound until it is known where it belongs; return how long the first has waited."""
+        if not self._held:
+            self._held_bytes = 0
+        self._held.append(sample)
+        self._held_bytes += len(sample.data)
+        return sample.pts_us - self._held[0].pts_us
 
     def _open_with_audio(self) -> None:
         held, self._held = self._held, []
@@ -246,7 +254,8 @@ class Segmenter:
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
         closing = self._closing
         if closing is not None and sample.pts_us < closing.at_us:
-            if AUDIO in closing.segment.formats and AUDIO not in self._changed:
+            fits = closing.segment.bytes + len(sample.data) <= LARGEST_BYTES
+            if fits and AUDIO in closing.segment.formats and AUDIO not in self._changed:
                 closing.segment.add(sample)
             else:
                 self.dropped[AUDIO] += 1
@@ -257,16 +266,17 @@ class Segmenter:
         if self._pending_us is not None:
             if self._has_video(self._pending_us):
                 # Whether the group of pictures runs on decides where this sound belongs.
-                self._held.append(sample)
-                if sample.pts_us - self._held[0].pts_us > SKEW_US:
+                if self._hold(sample) > SKEW_US or self._held_bytes > HELD_BYTES:
                     self._resolve_pending()
                 return
             self._cut_at_break(sample)
             return
         if closing is not None:
             self._finish_closing(sample.pts_us)
-        if not self._has_video(sample.pts_us) and (
-            self._outgrown(current, sample) or AUDIO in self._changed
+        full = current.bytes + len(sample.data) > LARGEST_BYTES
+        if full or (
+            not self._has_video(sample.pts_us)
+            and (self._outgrown(current, sample) or AUDIO in self._changed)
         ):
             current = self._cut(current, sample.pts_us)
             self._finish_closing(sample.pts_us)
