@@ -3,7 +3,7 @@
 import random
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,7 +82,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Lap, floa
     root = tmp_path_factory.mktemp("garbage")
     servers: list[Silent] = []
     with ThreadPoolExecutor(max_workers=16) as pool:
-        tried = {}
+        tried: dict[str, Future[tuple[Lap, float]]] = {}
         for name, (reply, _code, _now) in HTTP.items():
             servers.append(Silent(reply))
             url = f"http://127.0.0.1:{servers[-1].__enter__().port}/x.flv"
