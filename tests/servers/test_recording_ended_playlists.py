@@ -22,11 +22,11 @@ def test_playlist_when_its_publisher_ends_it_then_the_lap_leaves_when_idle_and_d
 ):
     options = {"hls_list_size": "0"}  # every segment stays listed
     with LiveHls(kind) as server, Publisher(
-        clips.MAIN, server.target, options={**server.options, **options}, pace=1.5
+        clips.MAIN, server.target, options={**server.options, **options}, pace=2.0
     ) as publisher:  # fmt: skip
         server.wait_live(2)
         lap = Lap(server.url, tmp_path, idle_s=IDLE_S).start()
-        time.sleep(18)
+        time.sleep(12)
         publisher.stop()
         stopped = time.monotonic()
         outcome = lap.wait(30)
