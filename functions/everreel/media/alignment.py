@@ -9,6 +9,8 @@ from everreel.media.track_clock import TrackClock
 Held = Iterable[tuple[int, AccessUnit | TrackFormat]]
 """Units that wait, with their arrival in microseconds."""
 
+_NEWEST, _FIRST = -1, 0
+
 
 class Alignment:
     """Decides, once for each connection, how the clocks of its tracks lie to each other.
@@ -97,23 +99,26 @@ class Alignment:
         return True
 
     def _believe(self, least: Mapping[Medium, int]) -> bool:
-        """Align by the newest claims or else by the first ones; tell whether arrival bears it out.
+        """Align by the claims that arrival bears out best; tell whether it does so at all.
 
         Args:
             least: arrival minus time of each track's promptest unit, as it is aligned now.
         """
+        if any(medium not in self._claims for medium in self._tracks):
+            return False
         raw = {medium: delay + self._tracks[medium].offset_us for medium, delay in least.items()}
-        for which in (-1, 0):
-            delays = []
-            for medium, track in self._tracks.items():
-                if medium not in self._claims:
-                    return False
-                claim = self._claims[medium][which]
-                track.align(claim.ticks, claim.common_us)
-                delays.append(raw[medium] - track.offset_us)
-            if max(delays) - min(delays) <= TOGETHER_US:
-                return True
-        return False
+        apart_us = {which: self._apart_us(raw, which) for which in (_NEWEST, _FIRST)}
+        best = min(apart_us, key=lambda which: apart_us[which])
+        return self._apart_us(raw, best) <= TOGETHER_US
+
+    def _apart_us(self, raw: Mapping[Medium, int], which: int) -> int:
+        """Align by a round of claims; return how far arrival of the tracks lies apart by it."""
+        delays = []
+        for medium, track in self._tracks.items():
+            claim = self._claims[medium][which]
+            track.align(claim.ticks, claim.common_us)
+            delays.append(raw[medium] - track.offset_us)
+        return max(delays) - min(delays)
 
     def end(self, held: Held) -> None:
         """Decide now: nothing more will arrive."""

@@ -253,7 +253,7 @@ class Segmenter:
 
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
         closing = self._closing
-        if closing is not None and sample.pts_us < closing.at_us:
+        if closing is not None and self._is_late_for(closing, sample):
             fits = closing.segment.bytes + len(sample.data) <= LARGEST_BYTES
             if fits and AUDIO in closing.segment.formats and AUDIO not in self._changed:
                 closing.segment.add(sample)
@@ -285,6 +285,10 @@ class Segmenter:
             self.dropped[AUDIO] += 1
             return
         current.add(sample)
+
+    def _is_late_for(self, closing: Closing, sample: Sample) -> bool:
+        begins_us = closing.segment.start_us if closing.broken else self._epoch_us
+        return begins_us <= sample.pts_us < closing.at_us
 
     def _has_video(self, now_us: int) -> bool:
         """Tell whether pictures still come, so that they decide where to cut."""

@@ -39,7 +39,7 @@ REFERENCE_WAIT_US = 1_500_000
 DOUBT_WAIT_US = 9_000_000
 """How long they wait for a better one if arrival contradicts it: two reports come within this."""
 
-TOGETHER_US = 300_000
+TOGETHER_US = 600_000
 """What is captured together arrives together, within this."""
 
 HELD_BYTES = 16 * 1024 * 1024

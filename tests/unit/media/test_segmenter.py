@@ -353,3 +353,12 @@ def test_sound_that_is_huge_when_pictures_come_too_then_segments_stay_within_the
     assert max(sum(len(u.data) for u in s.samples.get(A, ())) for s in segments) <= 64 * 2**20
     assert len(payloads(segments, A)) == len(payloads(arrivals, A))
     assert len(payloads(segments, V)) == 100
+
+
+def test_sound_from_before_the_recording_when_it_comes_late_then_it_is_left_out() -> None:
+    late = [replace(a, at_us=a.at_us + 1_800_000) for a in stream(6, video=False)]
+    pictures = stream(6, audio=False, start_ms=400, gop=25)
+    segments = record(sorted([*pictures, *late], key=lambda a: a.at_us), target_s=1)
+    check(segments)
+    assert len(payloads(segments, V)) == 150
+    assert payloads(segments, A)
