@@ -95,11 +95,13 @@ class ClockReference:
         medium: the track.
         ticks: raw source ticks of the track.
         common_us: the same instant on the shared clock, microseconds from an arbitrary origin.
+        promised: the server said so when it began (RTP-Info), the sender did not measure it.
     """
 
     medium: Medium
     ticks: int
     common_us: int
+    promised: bool = False
 
 
 SourceEvent = TrackFormat | AccessUnit | ClockReference

@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from everreel.media.access_unit import AccessUnit, ClockReference, Medium, TrackFormat
-from everreel.media.tolerances import DOUBT_WAIT_US, REFERENCE_WAIT_US, TOGETHER_US
+from everreel.media.tolerances import (
+    DOUBT_WAIT_US,
+    REFERENCE_WAIT_US,
+    REPORT_WAIT_US,
+    TOGETHER_US,
+)
 from everreel.media.track_clock import TrackClock
 
 Held = Iterable[tuple[int, AccessUnit | TrackFormat]]
@@ -87,6 +92,8 @@ class Alignment:
         if all(track.aligned for track in self._tracks.values()):
             least = self._least_delays(held)
             if len(least) == len(self._tracks):
+                if waited_us < REPORT_WAIT_US and not self._reported():
+                    return False
                 self._claimed = self._believe(least)
                 if not self._claimed and waited_us < DOUBT_WAIT_US:
                     return False
@@ -98,8 +105,15 @@ class Alignment:
         self._settled = True
         return True
 
+    def _reported(self) -> bool:
+        """Tell whether the sender of every track has measured its clock."""
+        return all(
+            any(not claim.promised for claim in self._claims.get(medium, ()))
+            for medium in self._tracks
+        )
+
     def _believe(self, least: Mapping[Medium, int]) -> bool:
-        """Align by the claims that arrival bears out best; tell whether it does so at all.
+        """Align by the newest claims if arrival bears them out, or else by the first ones.
 
         Args:
             least: arrival minus time of each track's promptest unit, as it is aligned now.
@@ -107,18 +121,19 @@ class Alignment:
         if any(medium not in self._claims for medium in self._tracks):
             return False
         raw = {medium: delay + self._tracks[medium].offset_us for medium, delay in least.items()}
-        apart_us = {which: self._apart_us(raw, which) for which in (_NEWEST, _FIRST)}
-        best = min(apart_us, key=lambda which: apart_us[which])
-        return self._apart_us(raw, best) <= TOGETHER_US
+        first, newest = self._skew_us(raw, _FIRST), self._skew_us(raw, _NEWEST)
+        if abs(newest - first) > TOGETHER_US // 2 and abs(first) < abs(newest):
+            newest = self._skew_us(raw, _FIRST)
+        return abs(newest) <= TOGETHER_US
 
-    def _apart_us(self, raw: Mapping[Medium, int], which: int) -> int:
-        """Align by a round of claims; return how far arrival of the tracks lies apart by it."""
+    def _skew_us(self, raw: Mapping[Medium, int], which: int) -> int:
+        """Align by a round of claims; return how much later one track arrives than the other."""
         delays = []
         for medium, track in self._tracks.items():
             claim = self._claims[medium][which]
             track.align(claim.ticks, claim.common_us)
             delays.append(raw[medium] - track.offset_us)
-        return max(delays) - min(delays)
+        return delays[-1] - delays[0]
 
     def end(self, held: Held) -> None:
         """Decide now: nothing more will arrive."""

@@ -36,6 +36,9 @@ FRAME_US = 40_000
 REFERENCE_WAIT_US = 1_500_000
 """How long tracks with clocks of their own wait for a common reference before arrival decides."""
 
+REPORT_WAIT_US = 6_000_000
+"""How long they wait for what the senders measure: a server's promise is off by a few frames."""
+
 DOUBT_WAIT_US = 9_000_000
 """How long they wait for a better one if arrival contradicts it: two reports come within this."""
 

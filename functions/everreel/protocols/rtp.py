@@ -163,9 +163,10 @@ class RtpReceiver:
             at = after
         return found
 
-    def reference(self, ticks: int, common_us: int) -> list[SourceEvent]:
+    def reference(self, ticks: int, common_us: int, *, promised: bool = False) -> list[SourceEvent]:
         """Say which instant a tick stands for; it is emitted once the format is known."""
-        return self._ordered([ClockReference(self._depacketiser.medium, ticks, common_us)])
+        medium = self._depacketiser.medium
+        return self._ordered([ClockReference(medium, ticks, common_us, promised)])
 
     def report(self, own_ssrc: int, now_s: float) -> bytes:
         """Write a receiver report with our name, empty before the first packet.

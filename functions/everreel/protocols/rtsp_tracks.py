@@ -110,7 +110,7 @@ class SessionClock:
         if abs(_distance(ticks, track.rtp_time)) > _PLAUSIBLE_S * track.clock_rate:
             track.rtp_time = None
             return []
-        return track.receiver.reference(track.rtp_time, 0)
+        return track.receiver.reference(track.rtp_time, 0, promised=True)
 
     def report(self, track: Track, ticks: int, ntp_us: int) -> list[SourceEvent]:
         """Take a sender report. Units: RTP ticks, microseconds of the sender's NTP clock."""

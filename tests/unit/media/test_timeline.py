@@ -228,11 +228,11 @@ def test_tracks_with_random_offsets_when_never_referenced_then_arrival_aligns_th
     assert abs(video[0].pts_us - audio[0].pts_us) <= 50_000
 
 
-def claimed(at_us: int, video_us: int, audio_us: int) -> list[Arrival]:
+def claimed(at_us: int, video_us: int, audio_us: int, *, promised: bool = False) -> list[Arrival]:
     """A server's claim at `at_us` that these media times (of zeros 0 and 0) are one instant."""
     return [
-        Arrival(at_us, ClockReference(Medium.VIDEO, video_us * 9 // 100, 50_000_000)),
-        Arrival(at_us, ClockReference(Medium.AUDIO, audio_us * 48 // 1000, 50_000_000)),
+        Arrival(at_us, ClockReference(Medium.VIDEO, video_us * 9 // 100, 50_000_000, promised)),
+        Arrival(at_us, ClockReference(Medium.AUDIO, audio_us * 48 // 1000, 50_000_000, promised)),
     ]
 
 
@@ -243,7 +243,10 @@ def in_step(events: list[TimelineEvent]) -> int:
 
 def test_server_that_claims_a_wrong_instant_when_its_report_comes_then_that_is_believed() -> None:
     arrivals = rtp(5, video_zero=0, audio_zero=0)
-    wrong, report = claimed(0, 1_040_000, 0), claimed(2_200_000, 2_000_000, 2_000_000)
+    wrong, report = (
+        claimed(0, 1_040_000, 0, promised=True),
+        claimed(2_200_000, 2_000_000, 2_000_000),
+    )
     formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
     rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
     events = place(Timeline(), [*formats, *wrong, *sorted([*rest, *report], key=lambda a: a.at_us)])
@@ -256,7 +259,7 @@ def test_server_that_claims_a_wrong_instant_when_it_never_reports_then_arrival_d
     arrivals = rtp(12, video_zero=0, audio_zero=0)
     formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
     rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
-    events = place(Timeline(), [*formats, *claimed(0, 1_040_000, 0), *rest])
+    events = place(Timeline(), [*formats, *claimed(0, 1_040_000, 0, promised=True), *rest])
     assert in_step(events) <= 50_000
     assert len(samples(events)) == 300
 
@@ -268,10 +271,29 @@ def test_server_whose_first_report_is_wrong_when_its_claim_was_right_then_the_cl
     report = claimed(300_000, 1_100_000, 0)
     events = place(
         Timeline(),
-        [*formats, *claimed(0, 0, 0), *sorted([*rest, *report], key=lambda a: a.at_us)],
+        [
+            *formats,
+            *claimed(0, 0, 0, promised=True),
+            *sorted([*rest, *report], key=lambda a: a.at_us),
+        ],
     )
     assert in_step(events) <= 25
     assert len(samples(events)) == 125
+
+
+def test_server_whose_claim_is_a_few_frames_off_when_its_report_comes_then_that_is_believed() -> (
+    None
+):
+    arrivals = rtp(6, video_zero=0, audio_zero=0)
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
+    report = claimed(3_400_000, 3_000_000, 3_000_000)
+    sloppy = claimed(0, 80_000, 0, promised=True)
+    events = place(
+        Timeline(), [*formats, *sloppy, *sorted([*rest, *report], key=lambda a: a.at_us)]
+    )
+    assert in_step(events) <= 25
+    assert len(samples(events)) == 150
 
 
 def test_server_that_sends_its_backlog_at_once_when_its_claim_is_right_then_it_is_believed() -> (
@@ -287,7 +309,7 @@ def test_server_that_sends_its_backlog_at_once_when_its_claim_is_right_then_it_i
     ]
     report = claimed(2_000_000, 2_000_000, 900_000)  # not yet on the pipeline's final clock
     late = sorted([*rest, *report], key=lambda a: a.at_us)
-    events = place(Timeline(), [*formats, *claimed(0, 0, 0), *late])
+    events = place(Timeline(), [*formats, *claimed(0, 0, 0, promised=True), *late])
     picture = samples(events)[0].pts_us
     sound = [s.pts_us for s in samples(events, Medium.AUDIO)]
     assert min(abs(picture - at) for at in sound) <= 12_000

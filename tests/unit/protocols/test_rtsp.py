@@ -78,9 +78,9 @@ def test_converse_when_all_goes_well_then_sets_up_both_tracks_and_plays():
 def test_receive_when_media_comes_then_references_precede_the_units_of_their_track():
     events = playing().receive(picture(1, 9000) + sound(7, 48_000) + sound(8, 49_024))
     assert events == [
-        ClockReference(Medium.VIDEO, 9000, 0),
+        ClockReference(Medium.VIDEO, 9000, 0, promised=True),
         AccessUnit(Medium.VIDEO, 9000, None, True, unit(IDR)),
-        ClockReference(Medium.AUDIO, 48_000, 0),
+        ClockReference(Medium.AUDIO, 48_000, 0, promised=True),
         AccessUnit(Medium.AUDIO, 48_000, None, True, b"aac"),
         AccessUnit(Medium.AUDIO, 49_024, None, True, b"aac"),
     ]
