@@ -80,9 +80,9 @@ class Segmenter:
         dropped: units left out because decoding could not start with them, per medium.
     """
 
-    def __init__(self, target_us: int, *, origin_us: int | None = None) -> None:
+    def __init__(self, target_us: int) -> None:
         """Cut every `target_us` microseconds."""
-        self.origin_us = origin_us
+        self.origin_us: int | None = None
         self.received_us = 0
         self.dropped = {VIDEO: 0, AUDIO: 0}
         self._target_us = target_us
@@ -96,6 +96,9 @@ class Segmenter:
         self._video_us: int | None = None
         self._epoch_us = 0
         self._last_k = -1
+        self._resumed = False
+        self._passed_k: int | None = None
+        self._boundary = False
         self._next_gap: Gap | None = None
         self._out: list[Segment] = []
 
@@ -122,6 +125,25 @@ class Segmenter:
         done, self._out = self._out, []
         return done
 
+    def join(self, origin_us: int, after_k: int, *, at_boundary: bool) -> None:
+        """Take up a recording that others began.
+
+        Args:
+            origin_us: the recording's zero on the clock of the samples to come.
+            after_k: the first segment's number must be higher.
+            at_boundary: begin where a bucket does, so that the first segment is whole and the same
+                as any other recorder's; otherwise at once, after a break.
+        """
+        self.origin_us = origin_us
+        self._last_k = after_k
+        self._boundary = at_boundary
+        self._resumed = not at_boundary
+
+    @property
+    def open_k(self) -> int:
+        """Number of the segment being built, -1 if none is."""
+        return -1 if self._open is None else self._open.k
+
     # ------------------------------------------------------------------ events
 
     def _sample(self, sample: Sample) -> None:
@@ -142,7 +164,7 @@ class Segmenter:
             self._changed.add(medium)
         elif self._open is not None:
             self._open.formats[medium] = track_format
-            self._open.discontinuity = self._last_k >= 0
+            self._open.discontinuity = self._resumed
         self._formats[medium] = track_format
 
     def _break(self, event: Break) -> None:
@@ -158,7 +180,7 @@ class Segmenter:
             self._finish_all()
             self._held.clear()
             self._pictures_before_key = 0
-        if self._last_k >= 0:
+        if self._resumed:
             self._next_gap = _joined(self._next_gap, gap)
 
     # ------------------------------------------------------------------ the start of an epoch
@@ -171,16 +193,32 @@ class Segmenter:
                 self.dropped[VIDEO] += 1
                 return
             held, self._held = self._held, []
+            if self._before_boundary(sample):
+                return
             self._begin([sample, *held])
+            return
+        if self._boundary and VIDEO not in self._formats and self._before_boundary(sample):
             return
         self._held.append(sample)
         waited_us = sample.pts_us - self._held[0].pts_us
         if VIDEO not in self._formats:
-            limit_us = 0 if self._last_k >= 0 else JOIN_WAIT_US
+            limit_us = 0 if self._resumed or self._passed_k is not None else JOIN_WAIT_US
         else:
             limit_us = KEYFRAME_WAIT_US if self._pictures_before_key else VIDEO_WAIT_US
         if waited_us >= limit_us:
             self._open_with_audio()
+
+    def _before_boundary(self, sample: Sample) -> bool:
+        """Tell whether a joining lap must let this start pass: its bucket began before us."""
+        if not self._boundary:
+            return False
+        k = sample.pts_us // self._target_us
+        if self._passed_k is None or k == self._passed_k or k <= self._last_k:
+            self._passed_k = k
+            self.dropped[sample.medium] += 1
+            return True
+        self._boundary = False
+        return False
 
     def _open_with_audio(self) -> None:
         held, self._held = self._held, []
@@ -196,7 +234,7 @@ class Segmenter:
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
         self._epoch_us = first.pts_us
-        self._open.discontinuity = self._last_k >= 0
+        self._open.discontinuity = self._resumed
         self._open.gap, self._next_gap = self._next_gap, None
         self._changed.clear()
         self._pictures_before_key = 0
@@ -350,6 +388,7 @@ class Segmenter:
         if end_us is None:
             end_us = max(_end_of(units, done.formats[medium]) for medium, units in samples.items())
         self._last_k = done.k
+        self._resumed = True
         self._out.append(
             Segment(
                 k=done.k,

@@ -137,6 +137,9 @@ class Progress:
         note: short human text, redacted ("waiting for a publisher: RTSP 404").
         recorded_us: media committed by this lap; laps add up to what the recording holds, because
             every bucket has one owner.
+        open_k: number of the segment being built, -1 if none is.
+        marks: presentation time and digest of the newest keyframes (of audio frames where there is
+            no video): by them a joining lap finds its place on the recording timeline.
     """
 
     status: Status
@@ -148,6 +151,8 @@ class Progress:
     reconnects: int = 0
     note: str = ""
     recorded_us: int = 0
+    open_k: int = -1
+    marks: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,10 +224,15 @@ def read_lap(row: Values) -> Lap:
         request_id=row["request_id"],
         invoked_utc_us=row["invoked_utc_us"],
         beat_utc_us=row["beat_utc_us"],
-        progress=Progress(**{**row["progress"], "status": Status(row["progress"]["status"])}),
+        progress=_read_progress(row["progress"]),
         reason=_reason(row["reason"]),
         failure=_failure(row["failure"]),
     )
+
+
+def _read_progress(row: Values) -> Progress:
+    marks = tuple((at_us, digest) for at_us, digest in row["marks"])
+    return Progress(**{**row, "status": Status(row["status"]), "marks": marks})
 
 
 def progress_values(progress: Progress) -> Values:
