@@ -17,7 +17,7 @@ logger = Logger(service="everreel")
 
 
 def traced(handler: Handler) -> Handler:
-    """Log a handler's calls as JSON with request id and sid; never the event, it may hold secrets."""
+    """Log the calls of a handler as JSON with request id; never the event, it may hold secrets."""
     logging.getLogger("everreel").setLevel(logger.log_level)
     copy_config_to_registered_loggers(source_logger=logger, include={"everreel"})
     logging.getLogger("everreel").propagate = False

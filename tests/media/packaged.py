@@ -11,9 +11,10 @@ import av
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream import describe, opus
-from everreel.media.index import InitRow, SegmentRow, TrackDescription
+from everreel.media.index import Container, InitRow, SegmentRow, TrackDescription
 from everreel.media.isobmff.fragment import media_segment
 from everreel.media.isobmff.init import init_segment
+from everreel.media.names import segment_name
 from everreel.media.segment import Sample, Segment
 
 CODECS = {"h264": Codec.H264, "hevc": Codec.H265, "aac": Codec.AAC, "opus": Codec.OPUS}
@@ -125,7 +126,7 @@ def package(epochs: list[list[Segment]]) -> Packaged:
         result.inits.append(InitRow(number, tracks, keys))
         for segment in segments:
             packaged = media_segment(segment)
-            key = f"segments/{segment.k:08d}-1.m4s"
+            key = segment_name(segment.k, "a1", Container.FMP4)
             result.objects[key] = packaged.body
             result.segments.append(segment)
             result.rows.append(

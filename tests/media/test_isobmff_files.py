@@ -39,7 +39,7 @@ def mp4(packaged: Packaged) -> bytes:
             ]
         )
     bodies = [packaged.objects[row.key] for row in packaged.rows]
-    media = [bodies[p.segment][p.offset : p.offset + p.length] for p in plan.payloads()]
+    media = [p.prefix + bodies[p.segment][p.offset : p.offset + p.length] for p in plan.payloads()]
     return b"".join([*plan.header(), *media])
 
 
@@ -92,13 +92,14 @@ def test_mp4_with_a_gap_and_two_sizes_when_decoded_then_each_picture_has_its_tim
     assert sizes == {160 * 90 * 3 // 2, 208 * 120 * 3 // 2}
 
 
-def test_mp4_when_chromium_plays_it_then_it_plays_to_the_end(tmp_path):
-    (tmp_path / "recording.mp4").write_bytes(mp4(package([cut(demux(clips.TINY.path), 1_000_000)])))
+def test_mp4_with_a_gap_and_two_sizes_when_chromium_plays_it_then_it_plays_to_the_end(tmp_path):
+    (tmp_path / "recording.mp4").write_bytes(mp4(three_epochs()))
     with served(tmp_path) as address:
         seen = play("native", address + "recording.mp4")
     assert seen.errors == []
     assert seen.ended
-    assert seen.duration == pytest.approx(3.008, abs=0.01)
+    assert seen.frames == 225
+    assert seen.duration == pytest.approx(11.008, abs=0.01)
 
 
 # Not the audio clip: Shaka Packager 3.8 crashes on any file whose only track has the id 2, also on

@@ -1,5 +1,6 @@
 """Errors on the wire: RFC 9457 problem details that name the field and the fix."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar, get_args
@@ -13,6 +14,9 @@ from everreel.errors import EverreelError, InvalidRequest, Retry
 MEDIA_TYPE = "application/problem+json"
 
 Body = TypeVar("Body", bound=BaseModel)
+
+_SNAKE = re.compile(r"_([a-z])")
+"""What inner code calls resource_id is resourceId to callers."""
 
 _FIXES = {
     "not_authorised": "send `Authorization: Bearer <secret>` with a key of this deployment",
@@ -96,7 +100,7 @@ def problem(code: str, status: int, detail: str, *, fix: str, field: str | None 
 
 def problem_of(error: EverreelError) -> Problem:
     """Write an error as callers may read it."""
-    field = None if error.field is None else to_camel(error.field)
+    field = error.field and _SNAKE.sub(lambda found: found[1].upper(), error.field)
     made = problem(
         error.code,
         error.http_status,

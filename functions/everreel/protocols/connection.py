@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
     from everreel.protocols.tls import TlsStream
 
-READ_CHUNK = 256 * 1024
+# Below the 128 KiB from which on malloc maps fresh memory for each read: with 256 KiB the client
+# of a 4 Mbps stream took 1.2 times the CPU.
+READ_CHUNK = 120 * 1024
 READ_MAX = 1024 * 1024
-GATHER = 64 * 1024
+# Twice what 4 Mbps brings within the usual patience, which therefore decides when to wake up.
+GATHER = 256 * 1024
 SEND_BUFFER_MAX = 1024 * 1024
 SEND_STUCK_S = 5.0
 # A cancel flag cannot wake a poll: look at it this often.
@@ -152,7 +155,7 @@ class Connection:
                 self._flush()
 
     def coalesce(self, patience_s: float) -> None:
-        """Let the kernel gather up to 64 KiB, or `patience_s` seconds, before `recv` wakes up.
+        """Let the kernel gather up to 256 KiB, or `patience_s` seconds, before `recv` wakes up.
 
         For a stream that flows: a wake-up per network packet costs more than all parsing.
         """

@@ -11,6 +11,7 @@ from everreel.errors import (
 )
 from everreel.media.access_unit import AccessUnit, Codec, Medium, SourceEvent, TrackFormat
 from everreel.media.bitstream import h264, h265, opus
+from everreel.media.bitstream.coded_picture import as_it_stands
 from everreel.media.bitstream.describe import track_format
 from everreel.media.bitstream.nal import split_length_prefixed
 from everreel.media.bitstream.parameter_sets import ParameterSets
@@ -83,10 +84,10 @@ class FlvTags:
             it is none, or no tag begins where one must.
         """
         if self._held:
-            self._held += data
-            if self._begun and len(self._held) < self._wanted:
+            if self._begun and len(self._held) + len(data) < self._wanted:
+                self._held += data
                 return
-            data = bytes(self._held)
+            data = b"".join((self._held, data))
         at = 0
         if not self._begun:
             at = _header_end(data)
@@ -167,8 +168,13 @@ class FlvTracks:
         offset = 0
         if packet == _FRAME:
             offset = int.from_bytes(payload[at - 3 : at], "big", signed=True)
-        nals = split_length_prefixed(payload, self._length_size, at)
-        picture = (h264 if codec is Codec.H264 else h265).access_unit(nals)
+        bitstream = h264 if codec is Codec.H264 else h265
+        picture = None
+        if self._length_size == 4:
+            picture = as_it_stands(payload, at, bitstream.KINDS)
+        if picture is None:
+            nals = split_length_prefixed(payload, self._length_size, at)
+            picture = bitstream.access_unit(nals)
         events: list[SourceEvent] = []
         if picture.parameter_sets and self._sets.update(picture.parameter_sets):
             events = self._changed(codec, self._sets.config)

@@ -10,7 +10,13 @@ from everreel.protocols.connection import Cancel, Connection
 from everreel.protocols.dial import Call, DialledSource
 from everreel.protocols.guard import HTTP_SCHEMES, Guard, Target
 from everreel.protocols.ports import SansIO, Source
-from everreel.protocols.source import FIRST_DATA_S, SniffedSource, SocketSource
+from everreel.protocols.source import (
+    FIRST_DATA_S,
+    GATHER_APART_S,
+    GATHER_S,
+    SniffedSource,
+    SocketSource,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -66,6 +72,7 @@ def open_source(
             where=redact.url(url),
             first_data_s=settings.first_data_s,
             clock=watch,
+            gather_s=GATHER_S if scheme in _RTMP else GATHER_APART_S,
         ),
         lambda endpoint: Connection(
             endpoint, settings.connect_s, cancel, clock=watch, context=settings.context

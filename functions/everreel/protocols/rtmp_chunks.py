@@ -61,10 +61,10 @@ class ChunkReader:
         Raises: SourceMalformed if a header is impossible or a bound is passed.
         """
         if self._held:
-            self._held += data
-            if len(self._held) < self._wanted:
+            if len(self._held) + len(data) < self._wanted:
+                self._held += data
                 return
-            data = bytes(self._held)
+            data = b"".join((self._held, data))
         at, end = 0, len(data)
         while at < end or self._current is not None:
             stream = self._current

@@ -11,8 +11,10 @@ from everreel.protocols.ports import SansIO, Source
 
 FIRST_DATA_S = 10.0
 # How long a flowing stream may gather before it is read: well below a segment, well above the
-# pace of network packets.
-GATHER_S = 0.1
+# pace of network packets. 0.2 instead of 0.1 took off a third of the client's CPU.
+GATHER_S = 0.2
+# The same where the arrival of the first units may have to tell how tracks belong together.
+GATHER_APART_S = 0.1
 _TICK_S = 0.25
 
 
@@ -31,6 +33,7 @@ class SocketSource:
         first_data_s: float | None = FIRST_DATA_S,
         clock: Clock | None = None,
         head: bytes = b"",
+        gather_s: float = GATHER_S,
     ) -> None:
         """Take over `wire`.
 
@@ -41,6 +44,7 @@ class SocketSource:
             first_data_s: give up when the peer has said nothing at all for so long; None to wait.
             clock: measures `first_data_s` and the protocol's ticks.
             head: bytes that were read from the wire before.
+            gather_s: how long the stream may gather once it flows.
         """
         self._wire = wire
         self._protocol = protocol
@@ -48,6 +52,7 @@ class SocketSource:
         self._first_data_s = first_data_s
         self._clock = clock or SystemClock()
         self._head = head
+        self._gather_s = gather_s
         self._started = self._clock.monotonic()
         self._ticked = self._started
         self._heard = bool(head)
@@ -110,7 +115,7 @@ class SocketSource:
             self._delivered = True
             if not self._flows and isinstance(events[-1], AccessUnit):
                 self._flows = True
-                self._wire.coalesce(GATHER_S)
+                self._wire.coalesce(self._gather_s)
         self._wire.send(self._protocol.data_to_send())
         return events
 

@@ -79,7 +79,7 @@ class _Fmp4:
 
     def payload(self, rows: Sequence[SegmentRow], wanted: Payload) -> bytes:
         key = self._folder.key(rows[wanted.segment].key)
-        return self._store.get(key, wanted.offset, wanted.length)
+        return wanted.prefix + self._store.get(key, wanted.offset, wanted.length)
 
 
 class _Ts:
@@ -110,7 +110,7 @@ class _Ts:
     def payload(self, rows: Sequence[SegmentRow], wanted: Payload) -> bytes:
         row = rows[wanted.segment]
         _, packaged = repackage(row, self._store.get(self._folder.key(row.key)))
-        return packaged.body[wanted.offset : wanted.offset + wanted.length]
+        return wanted.prefix + packaged.body[wanted.offset : wanted.offset + wanted.length]
 
 
 def _in_order(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from everreel.errors import SourceMalformed
 from everreel.media.bitstream.bits import Bits, without_emulation_prevention
-from everreel.media.bitstream.coded_picture import CodedPicture
+from everreel.media.bitstream.coded_picture import CODED, KEY, TAKEN_OUT, CodedPicture
 from everreel.media.bitstream.nal import join_length_prefixed
 
 IDR = 5
@@ -24,6 +24,17 @@ _HIGH = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 _SUB_SIZE = {1: (2, 2), 2: (2, 1)}
 _SET_KINDS = (SPS, PPS)
 _DROPPED = (AUD, FILLER)
+KINDS = bytes(
+    TAKEN_OUT
+    if (kind := first & 31) in (*_SET_KINDS, *_DROPPED)
+    else CODED | KEY
+    if kind == IDR
+    else CODED
+    if 0 < kind < IDR
+    else 0
+    for first in range(256)
+)
+"""By the first byte of a NAL unit what it is to `coded_picture.as_it_stands`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from everreel.errors import SourceMalformed
 from everreel.media.bitstream.bits import Bits, without_emulation_prevention
-from everreel.media.bitstream.coded_picture import CodedPicture
+from everreel.media.bitstream.coded_picture import CODED, KEY, TAKEN_OUT, CodedPicture
 from everreel.media.bitstream.nal import join_length_prefixed
 
 FIRST_IRAP, LAST_IRAP = 16, 21
@@ -22,6 +22,17 @@ MAX_PARAMETER_SET = 4096
 _SUB_SIZE = {1: (2, 2), 2: (2, 1)}
 _SET_KINDS = (VPS, SPS, PPS)
 _DROPPED = (AUD, FILLER)
+KINDS = bytes(
+    TAKEN_OUT
+    if (kind := first >> 1 & 63) in (*_SET_KINDS, *_DROPPED)
+    else CODED | KEY
+    if FIRST_IRAP <= kind <= LAST_IRAP
+    else CODED
+    if kind < 32
+    else 0
+    for first in range(256)
+)
+"""By the first byte of a NAL unit what it is to `coded_picture.as_it_stands`."""
 
 
 @dataclass(frozen=True, slots=True)

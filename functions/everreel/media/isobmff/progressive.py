@@ -8,10 +8,12 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 
 from everreel.errors import ServiceFault, SourceMalformed
-from everreel.media.access_unit import Medium, TrackFormat
+from everreel.media.access_unit import Codec, Medium, TrackFormat
+from everreel.media.bitstream import h264, h265
+from everreel.media.bitstream.nal import join_length_prefixed
 from everreel.media.isobmff.boxes import Box, box
 from everreel.media.isobmff.fragment import head_size
 from everreel.media.isobmff.fragment_table import FragmentTable, read_tables
@@ -34,16 +36,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Bytes of a segment object that go into the file as they are.
+    """Bytes of a segment object that go into the file as they are, after a few of our own.
 
     Attributes:
         segment: position of the segment in the order of `Mp4Plan.add`, from 0.
         offset, length: inside the object.
+        prefix: what comes before them in the file; mostly nothing.
     """
 
     segment: int
     offset: int
     length: int
+    prefix: bytes
 
 
 class Mp4Plan:
@@ -52,31 +56,41 @@ class Mp4Plan:
     Time is the recording timeline from the first sample on: the sample before a gap lasts through
     it, and a track that starts later starts later in the file too.
 
+    Where the video format changes, keyframes get their parameter sets in-band as well: players that
+    know one sample entry only, browsers among them, go on playing.
+
     Attributes:
         segments: added so far.
         payload_size: bytes of all payloads so far.
     """
 
     __slots__ = (
-        "_lengths", "_offsets", "_segments", "_track_ids", "_tracks", "payload_size", "segments",
+        "_chunk_ids", "_chunk_sizes", "_in_band", "_lengths", "_offsets", "_prefixes", "_segments",
+        "_tracks", "payload_size", "segments",
     )  # fmt: skip
 
     def __init__(self, formats: Iterable[TrackFormat]) -> None:
         """Plan a file; `formats` are all those the recording goes through.
 
-        Formats of other codec or size get sample entries of their own. Sample rates that differ
-        are written in ticks of the highest.
+        Each format gets a sample entry of its own. Sample rates that differ are written in ticks of
+        the highest.
         """
         scales: dict[Medium, int] = {}
+        sets: dict[bytes, bytes] = {}
         for track in formats:
             scales[track.medium] = max(scales.get(track.medium, 0), timescale(track))
+            if track.medium is Medium.VIDEO:
+                sets[track.config] = _parameter_sets(track)
+        self._in_band = sets if len(sets) > 1 else {}
         self._tracks = {m: TrackPlan(scales[m]) for m in Medium if m in scales}
         self.segments = 0
         self.payload_size = 0
         self._segments = array("I")
         self._offsets = array("Q")
         self._lengths = array("Q")
-        self._track_ids = array("B")
+        self._prefixes: dict[int, bytes] = {}
+        self._chunk_sizes = array("Q")
+        self._chunk_ids = array("B")
 
     def add(self, parts: Sequence[Part]) -> None:
         """Append a segment.
@@ -85,21 +99,40 @@ class Mp4Plan:
             ServiceFault: a head is not what the index says lies there.
         """
         for part in parts:
-            self._tracks[part.format.medium].add(part.format, _read(part))
+            table = _read(part)
             head = head_size(part.place)
-            self._segments.append(self.segments)
-            self._offsets.append(part.place.offset + head)
-            self._lengths.append(part.place.length - head)
-            self._track_ids.append(track_id(part.format.medium))
-            self.payload_size += part.place.length - head
+            begins, size = part.place.offset + head, part.place.length - head
+            if prefix := self._in_band.get(part.format.config):
+                size += self._add_prefixed(table, begins, prefix)
+            else:
+                self._add_payload(begins, size)
+            self._tracks[part.format.medium].add(part.format, table)
+            self._chunk_sizes.append(size)
+            self._chunk_ids.append(track_id(part.format.medium))
+            self.payload_size += size
         self.segments += 1
+
+    def _add_payload(self, offset: int, length: int) -> None:
+        self._segments.append(self.segments)
+        self._offsets.append(offset)
+        self._lengths.append(length)
+
+    def _add_prefixed(self, table: FragmentTable, offset: int, prefix: bytes) -> int:
+        """Cut the payload before each keyframe to put `prefix` there; return the bytes it adds."""
+        starts = list(accumulate(table.sizes, initial=offset))
+        keys = [i for i, sync in enumerate(table.sync) if sync]
+        for first, after in pairwise(sorted({0, *keys, len(table.sizes)})):
+            if table.sync[first]:
+                self._prefixes[len(self._segments)] = prefix
+                table.sizes[first] += len(prefix)
+            self._add_payload(starts[first], starts[after] - starts[first])
+        return len(keys) * len(prefix)
 
     def payloads(self) -> Iterator[Payload]:
         """Yield what follows the header, in the order of the file."""
-        for segment, offset, length in zip(
-            self._segments, self._offsets, self._lengths, strict=True
-        ):
-            yield Payload(segment, offset, length)
+        columns = zip(self._segments, self._offsets, self._lengths, strict=True)
+        for number, (segment, offset, length) in enumerate(columns):
+            yield Payload(segment, offset, length, self._prefixes.get(number, b""))
 
     @property
     def header_size(self) -> int:
@@ -163,12 +196,12 @@ class Mp4Plan:
 
         origin = min(movie_ticks(t.start, t.scale) for t in self._filled().values())
         start = movie_ticks(track.start, track.scale)
-        return start - origin, movie_ticks(track.start + track.duration, track.scale) - origin
+        return start - origin, movie_ticks(track.end, track.scale) - origin
 
     def _chunk_offsets(self, medium: Medium, header_size: int) -> "array[int]":
-        starts = accumulate(self._lengths, initial=header_size)
+        starts = accumulate(self._chunk_sizes, initial=header_size)
         own = track_id(medium)
-        chosen = zip(starts, self._track_ids, strict=False)
+        chosen = zip(starts, self._chunk_ids, strict=False)
         return array("Q", [start for start, number in chosen if number == own])
 
 
@@ -185,3 +218,10 @@ def _read(part: Part) -> FragmentTable:
     if len(table.sizes) != part.place.units or sum(table.sizes) != part.place.length - expected:
         raise ServiceFault("a stored fragment is not the one its index row tells of")
     return table
+
+
+def _parameter_sets(track: TrackFormat) -> bytes:
+    """Write the parameter sets of a video format as they stand in a sample."""
+    read = h264.read_avcc if track.codec is Codec.H264 else h265.read_hvcc
+    *lists, _ = read(track.config)
+    return join_length_prefixed(chain.from_iterable(lists))

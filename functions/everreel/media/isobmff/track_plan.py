@@ -4,6 +4,7 @@ import struct
 from array import array
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
+from operator import add
 
 from everreel.media.access_unit import Medium, TrackFormat
 from everreel.media.isobmff.boxes import Box, box, full_box, walk
@@ -20,18 +21,20 @@ class TrackPlan:
 
     Attributes:
         scale: ticks per second in which the track is written.
-        start: presentation time of its first sample, ticks.
+        start, end: presentation times between which it plays, ticks.
     """
 
     __slots__ = (
-        "_chunks", "_compositions", "_durations", "_formats", "_last", "_last_at", "_pictures",
-        "_sizes", "_sync", "scale", "start",
+        "_chunks", "_compositions", "_durations", "_first_at", "_formats", "_last", "_last_at",
+        "_pictures", "_sizes", "_sync", "end", "scale", "start",
     )  # fmt: skip
 
     def __init__(self, scale: int) -> None:
         """Start without samples. Units: `scale` ticks per second."""
         self.scale = scale
         self.start = 0
+        self.end = 0
+        self._first_at = 0
         self._formats: list[TrackFormat] = []
         self._sizes = array("I")
         self._durations = Runs()
@@ -54,11 +57,14 @@ class TrackPlan:
         durations = [b - a for a, b in pairwise(times)]
         late = 0
         if not self._sizes:
-            self.start = times[0]
+            self._first_at = times[0]
+            self.start = times[0] + compositions[0]
         else:
             lasts = min(max(times[0] - self._last_at, 1), _LONGEST)
             self._durations.extend([lasts])
             late = self._last_at + lasts - times[0]
+        ends = map(add, times[1:], compositions)
+        self.end = max(self.end, *ends) if track.medium is Medium.VIDEO else times[-1] + late
         self._last = durations.pop()
         self._last_at = times[-2] + late
         self._durations.extend(durations)
@@ -83,8 +89,8 @@ class TrackPlan:
 
     @property
     def duration(self) -> int:
-        """Length of all samples, ticks."""
-        return self._last_at + self._last - self.start
+        """Length of all samples on the decode clock, ticks."""
+        return self._last_at + self._last - self._first_at
 
     def head(self, start: int, end: int, *, wide: bool) -> bytes:
         """Build trak up to the end of stsd; its boxes say the size they have with all tables.
@@ -95,8 +101,9 @@ class TrackPlan:
             wide: chunk offsets have 64 bits.
         """
         edits = [struct.pack(">QqHH", start, -1, 1, 0)] if start else []
-        # Offsets are written without sign, so that decoding runs ahead by the largest of them.
-        edits.append(struct.pack(">QqHH", end - start, -self._compositions.least, 1, 0))
+        # Offsets are written without a sign; where the first picture is presented, play begins.
+        shown = self.start - self._first_at - self._compositions.least
+        edits.append(struct.pack(">QqHH", end - start, shown, 1, 0))
         elst = full_box(b"elst", 1, 0, struct.pack(">I", len(edits)), *edits)
         head = track_box(
             max(self._formats, key=lambda one: one.width * one.height),

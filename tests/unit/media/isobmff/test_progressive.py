@@ -10,15 +10,18 @@ import pytest
 
 from everreel.errors import ServiceFault
 from everreel.media.access_unit import Medium
-from everreel.media.bitstream import h264
+from everreel.media.bitstream import h264, nal
 from everreel.media.isobmff.boxes import child, require, walk
 from everreel.media.isobmff.fragment import head_size, media_segment
 from everreel.media.isobmff.progressive import Mp4Plan, Part
 from everreel.media.segment import TrackRange
 from tests.unit.media.isobmff.media_samples import (
     AAC,
+    KEY_PICTURE,
     OTHER_SPS,
+    PICTURE,
     PPS,
+    SPS,
     VIDEO,
     picture,
     segment,
@@ -51,7 +54,9 @@ def build(segments):
         plan.add(heads(packaged, one.formats))
     header = b"".join(plan.header())
     assert len(header) == plan.header_size
-    payload = [bodies[p.segment][p.offset : p.offset + p.length] for p in plan.payloads()]
+    payload = [
+        p.prefix + bodies[p.segment][p.offset : p.offset + p.length] for p in plan.payloads()
+    ]
     assert sum(map(len, payload)) == plan.payload_size
     return header + b"".join(payload)
 
@@ -123,10 +128,10 @@ def test_file_of_two_segments_then_samples_are_those_of_the_fragments():
     tracks = read(build([gop(0, 0, next_us=120_000), gop(120_000, 1)]))
     video, edits, total = tracks[Medium.VIDEO]
     assert [pts for _, pts, *_ in video] == [0, 7200, 3600, 10_800, 18_000, 14_400]
-    assert [dts for dts, *_ in video] == [0, 3600, 7200, 10_800, 14_400, 18_000]
+    assert [dts for dts, *_ in video] == [0, 1800, 3600, 10_800, 12_600, 14_400]
     assert [sync for _, _, sync, *_ in video] == [True, False, False] * 2
     assert [data for *_, data in video] == [s.data for s in gop(0, 0).samples[Medium.VIDEO]] * 2
-    assert (edits, total) == ([(21_600, 3600, 1, 0)], 21_600)
+    assert (edits, total) == ([(21_600, 0, 1, 0)], 21_600)
     audio, edits, _ = tracks[Medium.AUDIO]
     assert [pts for _, pts, *_ in audio][:3] == [0, 1024, 2048]
     assert edits[0][1] == 0
@@ -140,7 +145,8 @@ def test_file_with_a_gap_then_the_sample_before_it_lasts_through_it():
 
 def test_file_whose_recording_starts_late_then_it_starts_at_zero():
     tracks = read(build([gop(7_000_000, 3)]))
-    assert [track[1][0][1] for track in tracks.values()] == [3600, 0]
+    assert [len(edits) for _, edits, _ in tracks.values()] == [1, 1]
+    assert [samples[0][1] for samples, *_ in tracks.values()] == [0, 0]
 
 
 def test_file_whose_audio_starts_later_then_an_empty_edit_says_so():
@@ -153,6 +159,12 @@ def test_file_of_two_sizes_then_each_has_its_sample_entry():
         Medium.VIDEO
     ]
     assert [kind for *_, kind, _ in video] == [1, 1, 1, 2, 2, 2, 1, 1, 1]
+    keys = [data for _, _, sync, _, data in video if sync]
+    assert [nal.split_length_prefixed(data) for data in keys] == [
+        [sps, PPS, KEY_PICTURE[4:]] for sps in (SPS, OTHER_SPS, SPS)
+    ]
+    others = {data for _, _, sync, _, data in video if not sync}
+    assert others == {PICTURE}
 
 
 def test_file_of_two_sample_rates_then_times_are_those_of_the_timeline():
