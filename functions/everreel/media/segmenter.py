@@ -6,17 +6,19 @@ segments, so a hand-over needs no more than an overlap. See docs/time.md.
 
 from collections.abc import Iterable
 
-from everreel.media.access_unit import Codec, Medium, TrackFormat
-from everreel.media.bitstream.describe import frame_samples
-from everreel.media.decode_order import in_decode_order
+from everreel.media.access_unit import Medium, TrackFormat
+from everreel.media.open_segment import OpenSegment, joined
 from everreel.media.segment import (
     Break,
+    Cause,
     FormatChange,
     Gap,
+    Place,
     Sample,
     Segment,
     TimelineEvent,
 )
+from everreel.media.tolerances import ROUNDING_US
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
 
@@ -38,37 +40,6 @@ LONGEST_US = 60_000_000
 LARGEST_BYTES = 64 * 1024 * 1024
 """The same bound in bytes, so that memory is bounded whatever the source sends."""
 
-_ORDER = {VIDEO: 0, AUDIO: 1}
-
-
-class _Open:
-    """The segment being built."""
-
-    __slots__ = (
-        "bytes",
-        "discontinuity",
-        "formats",
-        "gap",
-        "independent",
-        "k",
-        "start_us",
-        "units",
-    )
-
-    def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
-        self.k = k
-        self.start_us = start_us
-        self.formats = formats
-        self.units: dict[Medium, list[Sample]] = {VIDEO: [], AUDIO: []}
-        self.discontinuity = False
-        self.gap: Gap | None = None
-        self.independent = True
-        self.bytes = 0
-
-    def add(self, sample: Sample) -> None:
-        self.units[sample.medium].append(sample)
-        self.bytes += len(sample.data)
-
 
 class Segmenter:
     """Builds segments from the events of a `Timeline`.
@@ -76,6 +47,7 @@ class Segmenter:
     Attributes:
         origin_us: output-clock time of recording timeline 0 (the first keyframe kept), None until
             it is known. A joining lap is given the one that its recording has.
+        first_k: number of the first segment begun, -1 before that.
         received_us: recording timeline position of the newest sample taken.
         dropped: units left out because decoding could not start with them, per medium.
     """
@@ -83,13 +55,14 @@ class Segmenter:
     def __init__(self, target_us: int) -> None:
         """Cut every `target_us` microseconds."""
         self.origin_us: int | None = None
+        self.first_k = -1
         self.received_us = 0
         self.dropped = {VIDEO: 0, AUDIO: 0}
         self._target_us = target_us
         self._formats: dict[Medium, TrackFormat] = {}
         self._changed: set[Medium] = set()
-        self._open: _Open | None = None
-        self._closing: tuple[_Open, int] | None = None
+        self._open: OpenSegment | None = None
+        self._closing: tuple[OpenSegment, int] | None = None
         self._pending: Break | None = None
         self._held: list[Sample] = []
         self._pictures_before_key = 0
@@ -97,8 +70,9 @@ class Segmenter:
         self._epoch_us = 0
         self._last_k = -1
         self._resumed = False
+        self._audio_origin_us = 0
+        self._place: Place | None = None
         self._passed_k: int | None = None
-        self._boundary = False
         self._next_gap: Gap | None = None
         self._out: list[Segment] = []
 
@@ -125,31 +99,51 @@ class Segmenter:
         done, self._out = self._out, []
         return done
 
-    def join(self, origin_us: int, after_k: int, *, at_boundary: bool) -> None:
-        """Take up a recording that others began.
+    def join(self, place: Place) -> None:
+        """Take up a recording that others began."""
+        self.origin_us = place.origin_us
+        self._audio_origin_us = place.audio_origin_us
+        self._last_k = place.after_k
+        self._place = place
 
-        Args:
-            origin_us: the recording's zero on the clock of the samples to come.
-            after_k: the first segment's number must be higher.
-            at_boundary: begin where a bucket does, so that the first segment is whole and the same
-                as any other recorder's; otherwise at once, after a break.
-        """
-        self.origin_us = origin_us
-        self._last_k = after_k
-        self._boundary = at_boundary
-        self._resumed = not at_boundary
+    def owes(self, heir_k: int) -> bool:
+        """Tell whether a segment before bucket `heir_k` is not yet complete."""
+        early = self._open is not None and self._open.k < heir_k
+        return early or (self._closing is not None and self._closing[0].k < heir_k)
+
+    def leave(self, heir_k: int) -> list[Segment]:
+        """Close what is open, unless it belongs to the successor, who has all from `heir_k` on."""
+        if self._open is None or self._open.k < heir_k:
+            return self.flush()
+        self._finish_closing(None)
+        self._open = None
+        self._pending = None
+        self._held.clear()
+        done, self._out = self._out, []
+        return done
 
     @property
     def open_k(self) -> int:
         """Number of the segment being built, -1 if none is."""
         return -1 if self._open is None else self._open.k
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a place to join was given and the first segment is not begun."""
+        return self._place is not None
+
+    @property
+    def audio_origin_us(self) -> int:
+        """Output-clock time of recording timeline 0 for audio, where tracks differ."""
+        return self._audio_origin_us
+
     # ------------------------------------------------------------------ events
 
     def _sample(self, sample: Sample) -> None:
         if self.origin_us is not None:
-            sample.pts_us -= self.origin_us
-            sample.dts_us -= self.origin_us
+            origin_us = self.origin_us if sample.medium is VIDEO else self._audio_origin_us
+            sample.pts_us -= origin_us
+            sample.dts_us -= origin_us
             self.received_us = max(self.received_us, sample.pts_us)
         if self._open is None:
             self._wait_for_start(sample)
@@ -181,7 +175,7 @@ class Segmenter:
             self._held.clear()
             self._pictures_before_key = 0
         if self._resumed:
-            self._next_gap = _joined(self._next_gap, gap)
+            self._next_gap = joined(self._next_gap, gap)
 
     # ------------------------------------------------------------------ the start of an epoch
 
@@ -192,12 +186,13 @@ class Segmenter:
                 self._pictures_before_key += 1
                 self.dropped[VIDEO] += 1
                 return
-            held, self._held = self._held, []
-            if self._before_boundary(sample):
+            if self._too_early(sample):
+                self._held = [audio for audio in self._held if audio.pts_us >= sample.pts_us]
                 return
+            held, self._held = self._held, []
             self._begin([sample, *held])
             return
-        if self._boundary and VIDEO not in self._formats and self._before_boundary(sample):
+        if VIDEO not in self._formats and self._too_early(sample):
             return
         self._held.append(sample)
         waited_us = sample.pts_us - self._held[0].pts_us
@@ -208,32 +203,52 @@ class Segmenter:
         if waited_us >= limit_us:
             self._open_with_audio()
 
-    def _before_boundary(self, sample: Sample) -> bool:
-        """Tell whether a joining lap must let this start pass: its bucket began before us."""
-        if not self._boundary:
+    def _too_early(self, sample: Sample) -> bool:
+        """Tell whether a joining lap must let this start pass: others have it."""
+        place = self._place
+        if place is None:
             return False
-        k = sample.pts_us // self._target_us
-        if self._passed_k is None or k == self._passed_k or k <= self._last_k:
-            self._passed_k = k
-            self.dropped[sample.medium] += 1
-            return True
-        self._boundary = False
-        return False
+        if place.end_us is not None:
+            early = sample.pts_us < place.end_us - ROUNDING_US
+        else:
+            k = sample.pts_us // self._target_us
+            early = self._passed_k is None or k == self._passed_k or k <= self._last_k
+            if early:
+                self._passed_k = k
+        self.dropped[sample.medium] += early
+        return early
 
     def _open_with_audio(self) -> None:
         held, self._held = self._held, []
-        self._begin(held)
+        begin = next((i for i, sample in enumerate(held) if not self._too_early(sample)), None)
+        if begin is not None:
+            self._begin(held[begin:])
+
+    def _arrive(self, place: Place, start_us: int) -> None:
+        """Write down what lies between the recording so far and its first segment from us."""
+        self._place = None
+        if place.end_us is None:
+            return
+        missing_us = start_us - place.end_us
+        if missing_us > ROUNDING_US:
+            gap = Gap(Cause.TAKEOVER, place.end_us, missing_us)
+            self._next_gap = joined(gap, self._next_gap)
+        self._resumed = missing_us > ROUNDING_US or not place.exact
 
     def _begin(self, samples: list[Sample]) -> None:
         """Open a segment that starts with the first of `samples`."""
         first = samples[0]
+        if self._place is not None:
+            self._arrive(self._place, first.pts_us)
         if self.origin_us is None:
-            self.origin_us = first.pts_us
+            self.origin_us = self._audio_origin_us = first.pts_us
             for sample in samples:
                 sample.pts_us -= self.origin_us
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
         self._epoch_us = first.pts_us
+        if self.first_k < 0:
+            self.first_k = self._open.k
         self._open.discontinuity = self._resumed
         self._open.gap, self._next_gap = self._next_gap, None
         self._changed.clear()
@@ -246,15 +261,17 @@ class Segmenter:
             else:
                 self._audio(self._open, sample)
 
-    def _new(self, start_us: int) -> _Open:
+    def _new(self, start_us: int) -> OpenSegment:
         last_k = self._last_k
         if self._open is not None:
             last_k = max(last_k, self._open.k)
-        return _Open(max(start_us // self._target_us, last_k + 1), start_us, dict(self._formats))
+        return OpenSegment(
+            max(start_us // self._target_us, last_k + 1), start_us, dict(self._formats)
+        )
 
     # ------------------------------------------------------------------ samples of an open segment
 
-    def _video(self, current: _Open, sample: Sample) -> None:
+    def _video(self, current: OpenSegment, sample: Sample) -> None:
         if self._pending is not None:
             if sample.keyframe:
                 self._cut_at_break(sample)
@@ -281,7 +298,7 @@ class Segmenter:
         if self._video_us is None or sample.pts_us > self._video_us:
             self._video_us = sample.pts_us
 
-    def _audio(self, current: _Open, sample: Sample) -> None:
+    def _audio(self, current: OpenSegment, sample: Sample) -> None:
         if sample.pts_us < self._epoch_us:
             self.dropped[AUDIO] += 1  # both tracks of an epoch start with its first keyframe
             return
@@ -316,20 +333,14 @@ class Segmenter:
 
     # ------------------------------------------------------------------ cutting
 
-    def _cut(self, current: _Open, at_us: int) -> _Open:
+    def _cut(self, current: OpenSegment, at_us: int) -> OpenSegment:
         """Go on with a new segment from `at_us`; the old one still waits for its late audio."""
         self._finish_closing(None)
         fresh = self._new(at_us)
         fresh.discontinuity = fresh.formats != current.formats
         self._changed.clear()
-        early = current.units[AUDIO]
-        keep = len(early)
-        while keep and early[keep - 1].pts_us >= at_us:
-            keep -= 1
-        moved = early[keep:]
-        del early[keep:]
+        moved = current.split_audio(at_us)
         for sample in moved:
-            current.bytes -= len(sample.data)
             fresh.add(sample)
         self._open = fresh
         self._closing = (current, at_us)
@@ -358,7 +369,7 @@ class Segmenter:
             return
         self._pending = None
         held, self._held = self._held, []
-        self._open.gap = _joined(self._open.gap, self._next_gap)
+        self._open.gap = joined(self._open.gap, self._next_gap)
         self._next_gap = None
         for sample in held:
             self._audio(self._open, sample)
@@ -379,46 +390,9 @@ class Segmenter:
             self._emit(self._open, None, {})
             self._open = None
 
-    def _emit(self, done: _Open, end_us: int | None, next_pts: dict[Medium, int]) -> None:
-        samples = {medium: units for medium, units in done.units.items() if units}
-        if not samples:
-            return
-        if VIDEO in samples:
-            samples[VIDEO] = in_decode_order(samples[VIDEO])
-        if end_us is None:
-            end_us = max(_end_of(units, done.formats[medium]) for medium, units in samples.items())
-        self._last_k = done.k
-        self._resumed = True
-        self._out.append(
-            Segment(
-                k=done.k,
-                start_us=done.start_us,
-                end_us=end_us,
-                formats=tuple(sorted(done.formats.values(), key=lambda f: _ORDER[f.medium])),
-                samples=samples,
-                discontinuity=done.discontinuity,
-                gap=done.gap,
-                independent=done.independent,
-                next_pts_us=next_pts,
-            )
-        )
-
-
-def _joined(first: Gap | None, second: Gap | None) -> Gap | None:
-    """Write two gaps of one segment down as one, as long as both together."""
-    if first is None or second is None:
-        return first or second
-    return Gap(first.cause, first.start_us, first.duration_us + second.duration_us)
-
-
-def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
-    """Presentation end of a track's last sample before a break, where nothing follows."""
-    last_us = max(sample.pts_us for sample in units)
-    if track_format.medium is AUDIO:
-        samples = frame_samples(track_format, units[-1].data)
-        rate = 48_000 if track_format.codec is Codec.OPUS else track_format.sample_rate
-        return last_us + (samples * 1_000_000 + rate // 2) // rate
-    if len(units) == 1:
-        return last_us + 40_000
-    first_us = min(sample.pts_us for sample in units)
-    return last_us + (last_us - first_us) // (len(units) - 1)
+    def _emit(self, done: OpenSegment, end_us: int | None, next_pts: dict[Medium, int]) -> None:
+        segment = done.close(end_us, next_pts)
+        if segment is not None:
+            self._last_k = done.k
+            self._resumed = True
+            self._out.append(segment)

@@ -69,6 +69,11 @@ class Timeline:
         """
         return self._delay_us or 0
 
+    @property
+    def shift_us(self) -> int:
+        """Output clock less the source's own clock, microseconds: what the repairs have added."""
+        return self._shift_us
+
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
         self._held.clear()

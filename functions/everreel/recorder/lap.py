@@ -8,11 +8,13 @@ from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media.access_unit import Medium, SourceEvent
-from everreel.media.segment import Segment
+from everreel.media.landmarks import Landmarks, Mark
+from everreel.media.segment import Break, Segment, TimelineEvent
 from everreel.media.segmenter import Segmenter
 from everreel.media.timeline import Timeline
 from everreel.protocols.ports import Source
 from everreel.recorder.heartbeat import Heartbeat
+from everreel.recorder.join import Joining, Succession
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.recorder.package import Packaged, Packager
 from everreel.recorder.publish import Publisher
@@ -37,6 +39,9 @@ POLL_S = 0.25
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Pauses between tries to open the source; the last one repeats until the idle time is up."""
 
+
+GIVE_WAY_S = 2.0
+"""Head start of the successor with each bucket that both have: it commits one, and we may go."""
 
 OpenSource = Callable[[str, threading.Event], Source]
 """Opens a URL through the guard; gives up when the event is set."""
@@ -125,6 +130,7 @@ class _Lap:
         options = recording.options
         now_s = clock.monotonic()
         self._recording = recording
+        self._recordings = recordings
         self._order = order
         self._open_source = open_source
         self._publisher = publisher
@@ -132,6 +138,8 @@ class _Lap:
         self._settings = settings
         self._leave_s = deadline_s - settings.drain_s
         self._full_s = now_s + options.max_duration_s if options.max_duration_s else None
+        if self._full_s is not None and order.follows:
+            self._full_s -= (clock.utc_us() - recording.created_utc_us) / MICROSECONDS
         self._idle_s = options.max_idle_s
         self._media_at_s = now_s
         self._status = Status.STARTING
@@ -139,6 +147,10 @@ class _Lap:
         self._reopens = 0
         self._timeline = Timeline(paced=not _comes_in_bursts(recording.source))
         self._segmenter = Segmenter(options.segment_s * MICROSECONDS)
+        self._landmarks = Landmarks()
+        self._marks: tuple[Mark, ...] = ()
+        self._joining = self._join() if order.follows else None
+        self._succession = Succession(order, recordings) if order.follows else None
         self._packager = Packager(options.container)
         self._uploads: UploadQueue[Packaged] = UploadQueue(
             publisher.publish, limit_bytes=settings.queue_bytes, clock=clock
@@ -151,6 +163,7 @@ class _Lap:
             clock=clock,
         )
         publisher.on_first_commit = self._heart.now
+        publisher.give_way = self._give_way
 
     def run(self) -> Outcome:
         """Record, then leave in order."""
@@ -199,7 +212,7 @@ class _Lap:
                         tries, lost = 0, None
                     self._take(events)
             except SourceError as error:
-                self._store(self._segmenter.feed(self._timeline.flush()))
+                self._store(self._cut(self._timeline.flush()))
                 lost = self._after(error, tries)
                 tries += 1
             finally:
@@ -233,6 +246,8 @@ class _Lap:
             return Reason.MAX_DURATION
         if now_s >= self._leave_s:
             return Reason.LAP_LIMIT
+        if self._heart.relieved.is_set() and not self._segmenter.owes(self._heart.heir_k):
+            return Reason.HANDED_OVER
         if now_s - self._media_at_s >= self._idle_s:
             return Reason.IDLE
         return None
@@ -245,11 +260,46 @@ class _Lap:
             self._note = ""
             if self._status < Status.PARTLY_READY:
                 self._reached(Status.PARTLY_READY)
-        segments = self._segmenter.feed(self._timeline.feed(events, round(now_s * MICROSECONDS)))
+        segments = self._cut(self._timeline.feed(events, round(now_s * MICROSECONDS)))
         if self._status < Status.READY and self._segmenter.origin_us is not None:
             self._reached(Status.READY)
         if segments:
             self._store(segments)
+        if self._succession is not None:
+            self._succession.tend(self._segmenter.first_k, self._publisher.segments)
+
+    def _join(self) -> Joining:
+        return Joining(
+            self._order,
+            self._landmarks,
+            recordings=self._recordings,
+            clock=self._clock,
+            shared_clock=not self._recording.source.lower().startswith("rtsp"),
+        )
+
+    def _cut(self, events: list[TimelineEvent]) -> list[Segment]:
+        """Cut what the timeline gives out; while the place in the recording is sought, hold it."""
+        noted = self._landmarks.note(events)
+        segmenter = self._segmenter
+        if segmenter.waiting and any(isinstance(event, Break) for event in events):
+            self._joining = self._join()  # the place was found on a clock that may be gone
+        if self._joining is not None:
+            held = self._joining.take(events)
+            if held is None:
+                return []
+            if self._joining.place is not None:
+                segmenter.join(self._joining.place)
+            self._joining = None
+            events, noted = held, True
+        segments = segmenter.feed(events)
+        if noted and segmenter.origin_us is not None:
+            self._marks = self._landmarks.told(segmenter.origin_us, segmenter.audio_origin_us)
+        return segments
+
+    def _give_way(self, k: int) -> None:
+        """Let the successor commit a bucket that it has as well; on the upload thread."""
+        if 0 <= self._heart.heir_k <= k:
+            self._heart.relieved.wait(GIVE_WAY_S)
 
     def _reached(self, status: Status) -> None:
         self._status = status
@@ -272,12 +322,14 @@ class _Lap:
     def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
         """Commit what was received, with the time that is left."""
         try:
-            segments = self._segmenter.feed(self._timeline.flush())
-            self._store([*segments, *self._segmenter.flush()])
+            segments = self._cut(self._timeline.flush())
+            heir_k = self._heart.heir_k
+            rest = self._segmenter.flush() if heir_k < 0 else self._segmenter.leave(heir_k)
+            self._store([*segments, *rest])
             drained = self._uploads.close(drain_s=self._settings.drain_s - 5.0)
             if self._uploads.failure is not None:
                 raise self._uploads.failure
-            if drained:
+            if drained and reason is not Reason.HANDED_OVER:
                 self._publisher.finish()
         except FenceLost:
             self._heart.fenced.set()
@@ -289,6 +341,8 @@ class _Lap:
 
     def _progress(self) -> Progress:
         done = self._publisher
+        marks = self._marks  # before `open_k`, which must not be older than they are
+        zero_us = self._segmenter.origin_us
         idle_s = max(0.0, self._clock.monotonic() - self._media_at_s)
         return Progress(
             status=Status.IN_PROGRESS if done.segments else self._status,
@@ -300,6 +354,10 @@ class _Lap:
             reconnects=self._reopens,
             note=self._uploads.waiting_for_store or self._note,
             recorded_us=done.recorded_us,
+            open_k=self._segmenter.open_k,
+            marks=marks,
+            zero_us=None if zero_us is None else zero_us - self._timeline.shift_us,
+            shown=done.playlists.shown,
         )
 
 

@@ -22,6 +22,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from everreel.errors import InvalidRequest, ServiceFault
+from everreel.media.hls import Shown
 from everreel.media.index import Container, InitRow, SegmentRow, TrackDescription
 from everreel.media.segment import Cause, Gap, TrackRange
 from everreel.state.moves import Session
@@ -231,8 +232,15 @@ def read_lap(row: Values) -> Lap:
 
 
 def _read_progress(row: Values) -> Progress:
-    marks = tuple((at_us, digest) for at_us, digest in row["marks"])
-    return Progress(**{**row, "status": Status(row["status"]), "marks": marks})
+    shown = row["shown"]
+    return Progress(
+        **{
+            **row,
+            "status": Status(row["status"]),
+            "marks": tuple((at_us, mark) for at_us, mark in row["marks"]),
+            "shown": None if shown is None else Shown(**shown),
+        }
+    )
 
 
 def progress_values(progress: Progress) -> Values:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everreel.media.access_unit import AccessUnit, Medium
-from everreel.media.segment import Cause, Segment
+from everreel.media.segment import Cause, Place, Segment
 from tests.unit.media.streams import (
     AUDIO,
     VIDEO,
@@ -71,7 +71,8 @@ def test_two_recorders_when_one_joins_later_then_their_common_segments_are_equal
     arrivals = stream(40)
     first = Recorder().take(arrivals)
     late = Recorder()
-    late.segmenter.join(first.segmenter.origin_us or 0, 2, at_boundary=True)
+    origin_us = first.segmenter.origin_us or 0
+    late.segmenter.join(Place(origin_us, origin_us, after_k=2))
     late.take([a for a in arrivals if a.at_us >= 13_000_000 or a.event in (VIDEO, AUDIO)])
     ours = {one.k: one for one in first.end()}
     theirs = late.end()

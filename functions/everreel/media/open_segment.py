@@ -1,0 +1,96 @@
+"""A segment while it is being built, and how it is closed."""
+
+from everreel.media.access_unit import Codec, Medium, TrackFormat
+from everreel.media.bitstream.describe import frame_samples
+from everreel.media.decode_order import in_decode_order
+from everreel.media.segment import Gap, Sample, Segment
+
+_ORDER = {Medium.VIDEO: 0, Medium.AUDIO: 1}
+
+
+class OpenSegment:
+    """The segment being built: its attributes are those that `Segment` will have.
+
+    Attributes:
+        units: samples per medium in transport order.
+        bytes: payload of all of them.
+    """
+
+    __slots__ = (
+        "bytes",
+        "discontinuity",
+        "formats",
+        "gap",
+        "independent",
+        "k",
+        "start_us",
+        "units",
+    )
+
+    def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
+        """Begin bucket `k` at `start_us`."""
+        self.k = k
+        self.start_us = start_us
+        self.formats = formats
+        self.units: dict[Medium, list[Sample]] = {Medium.VIDEO: [], Medium.AUDIO: []}
+        self.discontinuity = False
+        self.gap: Gap | None = None
+        self.independent = True
+        self.bytes = 0
+
+    def add(self, sample: Sample) -> None:
+        """Append a sample to its track."""
+        self.units[sample.medium].append(sample)
+        self.bytes += len(sample.data)
+
+    def split_audio(self, at_us: int) -> list[Sample]:
+        """Take out the audio from `at_us` on: it came early and belongs to the next segment."""
+        early = self.units[Medium.AUDIO]
+        keep = len(early)
+        while keep and early[keep - 1].pts_us >= at_us:
+            keep -= 1
+        moved = early[keep:]
+        del early[keep:]
+        self.bytes -= sum(len(sample.data) for sample in moved)
+        return moved
+
+    def close(self, end_us: int | None, next_pts: dict[Medium, int]) -> Segment | None:
+        """Make the segment; None if it holds nothing. `end_us` None: where its samples end."""
+        samples = {medium: units for medium, units in self.units.items() if units}
+        if not samples:
+            return None
+        if Medium.VIDEO in samples:
+            samples[Medium.VIDEO] = in_decode_order(samples[Medium.VIDEO])
+        if end_us is None:
+            end_us = max(_end_of(units, self.formats[medium]) for medium, units in samples.items())
+        return Segment(
+            k=self.k,
+            start_us=self.start_us,
+            end_us=end_us,
+            formats=tuple(sorted(self.formats.values(), key=lambda f: _ORDER[f.medium])),
+            samples=samples,
+            discontinuity=self.discontinuity,
+            gap=self.gap,
+            independent=self.independent,
+            next_pts_us=next_pts,
+        )
+
+
+def joined(first: Gap | None, second: Gap | None) -> Gap | None:
+    """Write two gaps of one segment down as one, as long as both together."""
+    if first is None or second is None:
+        return first or second
+    return Gap(first.cause, first.start_us, first.duration_us + second.duration_us)
+
+
+def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
+    """Presentation end of a track's last sample before a break, where nothing follows."""
+    last_us = max(sample.pts_us for sample in units)
+    if track_format.medium is Medium.AUDIO:
+        samples = frame_samples(track_format, units[-1].data)
+        rate = 48_000 if track_format.codec is Codec.OPUS else track_format.sample_rate
+        return last_us + (samples * 1_000_000 + rate // 2) // rate
+    if len(units) == 1:
+        return last_us + 40_000
+    first_us = min(sample.pts_us for sample in units)
+    return last_us + (last_us - first_us) // (len(units) - 1)
