@@ -91,7 +91,7 @@ def _record(arguments: argparse.Namespace) -> int:
         recordings=recordings,
         bus=_Printer(),
         clock=clock,
-        settings=LapSettings(beat_s=0.5),
+        settings=LapSettings(beat_s=0.75),
         deadline_s=clock.monotonic() + FOREVER_S,
         request_id="cli",
     )

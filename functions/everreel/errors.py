@@ -130,6 +130,10 @@ class SourceError(EverreelError):
     retry = Retry.LATER
     http_status = 502
 
+    def __init__(self, message: str, *, field: str | None = "source") -> None:
+        """Keep `message`; the field at fault is the one that names the stream."""
+        super().__init__(message, field=field)
+
 
 class SourceRefused(SourceError):
     """The guard refuses the address or scheme (design invariant 10)."""

@@ -1,8 +1,9 @@
 """Identifiers and the rules of the words that become object names."""
 
+import base64
 import hashlib
+import os
 import re
-import secrets
 
 MIXED_UID = "0"
 """The uid of the mix of all publishers of a channel."""
@@ -13,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=-]{0,127}\Z")
 
 def new_sid() -> str:
     """Make the id of one recording session: 32 lowercase hex digits, 128 random bits."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def is_sid(text: str) -> bool:
@@ -23,7 +24,7 @@ def is_sid(text: str) -> bool:
 
 def new_resource_id() -> str:
     """Make a ticket of acquire: URL-safe, 256 random bits, not guessable."""
-    return secrets.token_urlsafe(32)
+    return base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
 
 
 def resource_id_of_request(door: str, request_key: str) -> str:

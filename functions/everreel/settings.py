@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     allow_private_sources: bool = Field(
         default=False,
         description=(
-            "Let sources lie at private, loopback and link-local addresses. Off, a caller cannot "
+            "Let sources lie at private and loopback addresses. Off, a caller cannot "
             "make the recorder reach into the network it runs in."
         ),
     )

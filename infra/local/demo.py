@@ -15,6 +15,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -27,6 +28,7 @@ from typing import IO, Any
 
 from everreel import redact
 from infra.local.demo_api import ApiRefused, RecordingApi
+from infra.local.demo_logs import save_logs
 from infra.local.demo_screen import Screen, size
 from infra.local.demo_stack import (
     ASSEMBLY,
@@ -116,10 +118,10 @@ class Demo:
             step.took = f"{take.timings['accepted'] * 1000:.0f} ms"
         screen.note("function", f"{outputs['RecordFunction']}, request {answer['requestId']}")
         director.record(take, wish.seconds)
-        self._say_how_it_began(take)
         with screen.step("ended" if take.ending else "stop", "draining, sealing") as step:
             director.finish(take)
-            step.text = f"sealed: {take.state['statusText']}, {take.state['reason']}"
+            step.text = f"sealed: {take.status_text}, {take.state['reason']}"
+        self._say_how_it_went(take)
         place = take.folder()
         files = self._copy(engine, *place) if place else 0
         trouble = why_not(take)
@@ -163,6 +165,7 @@ class Demo:
         with screen.step("engine", "starting") as step:
             engine = LocalEngine(wish.directory / "engine", log_path=wish.log / "engine.log")
             self._held.enter_context(engine)
+            self._held.callback(save_logs, engine.client("logs"), wish.log)
             step.text = f"up at {engine.endpoint}"
         with screen.step("deploy", "creating the stack") as step:
             outputs = deploy(assembly, engine.client)
@@ -197,12 +200,12 @@ class Demo:
         self._held.enter_context(server)
         self._screen.note("watch it", f"{server.url}  (or ffplay / VLC: {server.url}live.m3u8)")
 
-    def _say_how_it_began(self, take: Take) -> None:
+    def _say_how_it_went(self, take: Take) -> None:
         if "firstSegment" not in take.timings:
             return
-        first, key = take.timings["firstSegment"], take.timings["firstKeyframe"]
-        text = f"{len(take.segments)} segments; first keyframe after {key:.1f} s, playable after"
-        self._screen.mark(True, "recorded", f"{text} {first:.1f} s")
+        first_s, key_s = take.timings["firstSegment"], take.timings["firstKeyframe"]
+        text = f"{take.stored}; first keyframe after {key_s:.1f} s, playable after {first_s:.1f} s"
+        self._screen.mark(True, "recorded", text)
 
     def _say_result(self, ok: bool, files: int) -> None:
         out = self._wish.out
@@ -285,8 +288,8 @@ class Demo:
             *(f"  export {name}={value}" for name, value in engine.env().items()),
             f"  aws s3 ls --recursive s3://{outputs['BucketName']}/",
             "",
-            f"  API={api.url}",
-            f"  KEY={api.key}",
+            f"  API={shlex.quote(api.url)}",
+            f"  KEY={shlex.quote(api.key)}",
             f"  {call} $API/v1/recordings/{take.sid}",
         ]
         if self._publisher is not None:

@@ -21,7 +21,7 @@ _QUIET_S = 0.25
 def recorded_units(segment: bytes) -> list[RecordedUnit]:
     """Digest the H.264 and AAC of a segment that carries its init segment in front."""
     units: list[RecordedUnit] = []
-    with av.open(io.BytesIO(segment), format="mp4") as container:
+    with av.open(io.BytesIO(segment), "r", format="mp4") as container:
         for packet in container.demux():
             if not packet.size or packet.pts is None or packet.time_base is None:
                 continue
@@ -44,7 +44,7 @@ class Decoded:
     """What decoding a whole file gave.
 
     Attributes:
-        seconds: from the first to the end of the last picture, or of the sound if there is none.
+        seconds: how long the file says it is.
         pictures, samples: decoded.
         offsets_ms: at each flash, how much later the beep begins.
     """
@@ -62,23 +62,20 @@ def decode(path: Path) -> Decoded:
         av.error.FFmpegError: it cannot be opened or decoded.
     """
     pictures = samples = 0
-    begin_s, end_s = float("inf"), 0.0
     flashes, beeps = _Onsets(), _Beeps()
     with av.open(str(path)) as container:
         if container.streams.video:
             container.streams.video[0].thread_type = "AUTO"
         chosen = [*container.streams.video[:1], *container.streams.audio[:1]]
         for frame in container.decode(chosen):
-            if frame.time is None:
+            if not isinstance(frame, av.VideoFrame | av.AudioFrame) or frame.time is None:
                 continue
             if isinstance(frame, av.VideoFrame):
                 pictures += 1
                 flashes.look(frame.time, on=flash_is_on(_luma(frame)))
-            elif isinstance(frame, av.AudioFrame):
+            else:
                 samples += frame.samples
                 beeps.listen(frame)
-            begin_s = min(begin_s, frame.time)
-            end_s = max(end_s, frame.time)
         seconds = (container.duration or 0) / av.time_base
     pairs = [(flash, _nearest(flash, beeps.found)) for flash in flashes.found]
     offsets = tuple(

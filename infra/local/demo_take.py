@@ -17,7 +17,7 @@ _SPARE_SECONDS = 60
 """The recorder stops by itself so much later than asked, should the demo be gone by then."""
 _START_PATIENCE_S = 60.0
 _SEAL_PATIENCE_S = 120.0
-_POLL_S, _EAGER_POLL_S = 0.5, 0.15
+_POLL_S, _EAGER_POLL_S = 0.5, 0.2
 
 
 class TakeFailedError(Exception):
@@ -49,6 +49,19 @@ class Take:
     def status(self) -> int:
         """Status number; 0 before the first answer."""
         return int(self.state.get("status", 0))
+
+    @property
+    def status_text(self) -> str:
+        """The status in words."""
+        return str(self.state.get("statusText", "")).replace("_", " ")
+
+    @property
+    def stored(self) -> str:
+        """What is stored, in words."""
+        count = len(self.segments)
+        seconds = sum(each["durationSeconds"] for each in self.segments)
+        stored = size(sum(each["bytes"] for each in self.segments))
+        return f"{count} {'segment' if count == 1 else 'segments'} · {seconds:.1f} s · {stored}"
 
     @property
     def ending(self) -> bool:
@@ -143,9 +156,9 @@ class Director:
             if time.monotonic() > deadline_s:
                 raise TakeFailedError(
                     f"not sealed {_SEAL_PATIENCE_S:.0f} s after the stop; its status is "
-                    f"{take.status} ({take.state.get('statusText')})"
+                    f"{take.status} ({take.status_text})"
                 )
-            self._screen.moving(f"    {'stop':<12} {take.state.get('statusText', '')} ...")
+            self._screen.moving(f"    {'stop':<12} {take.status_text} ...")
             time.sleep(_EAGER_POLL_S)
             self._poll(take)
 
@@ -153,9 +166,9 @@ class Director:
         self._healthy()
         after = take.segments[-1]["k"] if take.segments else -1
         take.state = self._api.describe(take.sid, after=after)
-        if take.state["note"] != self._note:
+        if take.state["note"] not in {self._note, ""}:
             self._note = take.state["note"]
-            self._screen.note("recorder", self._note or "has what it waited for")
+            self._screen.note("recorder", self._note)
         if take.status >= READY and take.status != ABNORMAL:
             take.passed("firstKeyframe")
         for segment in take.state["segmentPage"]["items"]:
@@ -177,12 +190,9 @@ class Director:
 
     def _show(self, take: Take, elapsed_s: float, seconds: float) -> None:
         """Show how it goes in one line that moves."""
-        stored_s = sum(each["durationSeconds"] for each in take.segments)
-        stored = sum(each["bytes"] for each in take.segments)
-        words = [str(take.state["statusText"]).replace("_", " ")]
+        words = [take.status_text]
         if take.segments:
-            words += [f"{len(take.segments)} segments", f"{stored_s:.1f} s", size(stored)]
-            words.append(f"last #{take.segments[-1]['k']}")
+            words += [take.stored, f"last #{take.segments[-1]['k']}"]
         head = f"  {clock(elapsed_s)} {bar(elapsed_s / seconds)} {clock(seconds)}"
         self._screen.moving(f"{head}  {' · '.join(words)}")
 

@@ -102,7 +102,7 @@ class DemoStream:
         self._samples += AAC_SAMPLES
         for packet in self._audio.encode(frame):
             # What the encoder needs to get going lies before the beginning.
-            if packet.pts >= 0:
+            if packet.pts is not None and packet.pts >= 0:
                 self._heard_ms = round(packet.pts * 1000 / SAMPLE_RATE)
                 self._sound.append((self._heard_ms, bytes(packet)))
 
@@ -123,7 +123,7 @@ class DemoStream:
 
     # ------------------------------------------------------------------ pictures
 
-    def _picture_tag(self, packet: av.Packet) -> flv.Tag:
+    def _picture_tag(self, packet: "av.Packet[av.VideoStream]") -> flv.Tag:
         if packet.pts is None or packet.dts is None:
             raise ValueError("the encoder gave a picture without a time")
         pts_ms, dts_ms = (value * FRAME_US // 1000 for value in (packet.pts, packet.dts))

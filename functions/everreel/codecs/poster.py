@@ -22,13 +22,13 @@ def poster(media: bytes) -> bytes:
         SourceUnsupported: no picture could be decoded.
     """
     try:
-        with av.open(io.BytesIO(media)) as container:
+        with av.open(io.BytesIO(media), "r") as container:
             if not container.streams.video:
                 raise SourceUnsupported("the recording has no pictures")
             frame = next(container.decode(container.streams.video[0]), None)
             if frame is None:
                 raise SourceUnsupported("the first segment holds no picture that decodes")
-            image = frame.to_image()
+            image = frame.to_image()  # type: ignore[no-untyped-call]
     except av.FFmpegError as error:
         raise SourceUnsupported(f"the first picture does not decode: {error.strerror}") from error
     image.thumbnail((WIDEST, WIDEST))

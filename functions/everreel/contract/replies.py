@@ -26,7 +26,7 @@ Reason = Annotated[
     str | None,
     Field(
         description=(
-            "Why it ended: stopped, idle, max_duration, lap_limit, source_failed, "
+            "Why it ended: stopped, idle, max_duration, lap_limit, handed_over, source_failed, "
             "destination_failed, recorder_died, never_started or fault; null while it lives."
         )
     ),
@@ -130,7 +130,9 @@ class SegmentReply(Reply):
     sha256: str
     init: Annotated[int, Field(description="Number of its init segment; 0 for MPEG-TS.")]
     discontinuity: bool
-    gap: Annotated[GapReply | None, Field(description="Time without media directly before it.")]
+    gap: Annotated[
+        GapReply | None, Field(description="Time without media directly before or inside it.")
+    ]
     lane: str
     lap: int
 

@@ -29,7 +29,7 @@ class SegmentRow:
         size, sha256: of the object: bytes, lowercase hex.
         tracks: fragments inside the object.
         discontinuity: a break lies directly before it.
-        gap: time without media directly before it.
+        gap: time without media directly before it, or inside it where a group of pictures ran on.
         independent: starts with a keyframe.
         lane, lap: who committed it.
     """
@@ -48,6 +48,12 @@ class SegmentRow:
     independent: bool
     lane: str
     lap: int
+
+    @property
+    def media_us(self) -> int:
+        """Its duration less the time inside it that holds no media."""
+        inside = self.gap is not None and self.gap.start_us >= self.start_us
+        return self.duration_us - (self.gap.duration_us if self.gap and inside else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""A segment while it is being built, and how it is closed."""
+"""The segment that is being built, and the one before it that still waits for late audio."""
+
+from typing import NamedTuple
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream.describe import frame_samples
@@ -9,12 +11,7 @@ _ORDER = {Medium.VIDEO: 0, Medium.AUDIO: 1}
 
 
 class OpenSegment:
-    """The segment being built: its attributes are those that `Segment` will have.
-
-    Attributes:
-        units: samples per medium in transport order.
-        bytes: payload of all of them.
-    """
+    """The segment being built; see `Segment` for what its parts mean."""
 
     __slots__ = (
         "bytes",
@@ -28,7 +25,7 @@ class OpenSegment:
     )
 
     def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
-        """Begin bucket `k` at `start_us`."""
+        """Start bucket `k` at `start_us` of the recording timeline."""
         self.k = k
         self.start_us = start_us
         self.formats = formats
@@ -39,7 +36,7 @@ class OpenSegment:
         self.bytes = 0
 
     def add(self, sample: Sample) -> None:
-        """Append a sample to its track."""
+        """Take a sample."""
         self.units[sample.medium].append(sample)
         self.bytes += len(sample.data)
 
@@ -61,12 +58,10 @@ class OpenSegment:
             return None
         if Medium.VIDEO in samples:
             samples[Medium.VIDEO] = in_decode_order(samples[Medium.VIDEO])
-        if end_us is None:
-            end_us = max(_end_of(units, self.formats[medium]) for medium, units in samples.items())
         return Segment(
             k=self.k,
             start_us=self.start_us,
-            end_us=end_us,
+            end_us=self.end_us if end_us is None else end_us,
             formats=tuple(sorted(self.formats.values(), key=lambda f: _ORDER[f.medium])),
             samples=samples,
             discontinuity=self.discontinuity,
@@ -74,6 +69,25 @@ class OpenSegment:
             independent=self.independent,
             next_pts_us=next_pts,
         )
+
+    @property
+    def end_us(self) -> int:
+        """Presentation end of what it holds; there is something."""
+        tracks = ((units, self.formats[medium]) for medium, units in self.units.items() if units)
+        return max(_end_of(units, track_format) for units, track_format in tracks)
+
+
+class Closing(NamedTuple):
+    """The segment before the open one, which still waits for late audio.
+
+    Attributes:
+        at_us: presentation time of the first picture that is not its own.
+        broken: the timeline breaks there, so no duration may be computed up to it.
+    """
+
+    segment: OpenSegment
+    at_us: int
+    broken: bool
 
 
 def joined(first: Gap | None, second: Gap | None) -> Gap | None:

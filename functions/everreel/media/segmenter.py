@@ -6,8 +6,10 @@ segments, so a hand-over needs no more than an overlap. See docs/time.md.
 
 from collections.abc import Iterable
 
+from everreel.media import bounds
 from everreel.media.access_unit import Medium, TrackFormat
-from everreel.media.open_segment import OpenSegment, joined
+from everreel.media.entrance import Entrance
+from everreel.media.open_segment import Closing, OpenSegment, joined
 from everreel.media.segment import (
     Break,
     Cause,
@@ -18,27 +20,9 @@ from everreel.media.segment import (
     Segment,
     TimelineEvent,
 )
-from everreel.media.tolerances import ROUNDING_US
+from everreel.media.tolerances import GAP_US
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
-
-JOIN_WAIT_US = 2_000_000
-"""Audio alone is recorded from the start if no video format shows up for this long."""
-
-VIDEO_WAIT_US = 5_000_000
-"""The same when a video format was announced but not one picture comes."""
-
-KEYFRAME_WAIT_US = 20_000_000
-"""The same when pictures come but none of them is a keyframe."""
-
-SKEW_US = 2_000_000
-"""How far audio may lag behind video in the transport and still join its own segment."""
-
-LONGEST_US = 60_000_000
-"""A group of pictures longer than this is cut by force: what was received must be committed."""
-
-LARGEST_BYTES = 64 * 1024 * 1024
-"""The same bound in bytes, so that memory is bounded whatever the source sends."""
 
 
 class Segmenter:
@@ -48,6 +32,7 @@ class Segmenter:
         origin_us: output-clock time of recording timeline 0 (the first keyframe kept), None until
             it is known. A joining lap is given the one that its recording has.
         first_k: number of the first segment begun, -1 before that.
+        shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         received_us: recording timeline position of the newest sample taken.
         dropped: units left out because decoding could not start with them, per medium.
     """
@@ -55,25 +40,27 @@ class Segmenter:
     def __init__(self, target_us: int) -> None:
         """Cut every `target_us` microseconds."""
         self.origin_us: int | None = None
+        self.audio_origin_us = 0
         self.first_k = -1
+        self.shift_k = 0
         self.received_us = 0
         self.dropped = {VIDEO: 0, AUDIO: 0}
         self._target_us = target_us
         self._formats: dict[Medium, TrackFormat] = {}
         self._changed: set[Medium] = set()
         self._open: OpenSegment | None = None
-        self._closing: tuple[OpenSegment, int] | None = None
-        self._pending: Break | None = None
+        self._closing: Closing | None = None
+        self._pending_us: int | None = None
         self._held: list[Sample] = []
         self._pictures_before_key = 0
         self._video_us: int | None = None
         self._epoch_us = 0
         self._last_k = -1
         self._resumed = False
-        self._audio_origin_us = 0
-        self._place: Place | None = None
-        self._passed_k: int | None = None
+        self._entrance: Entrance | None = None
         self._next_gap: Gap | None = None
+        self._cause = Cause.LOSS
+        self._ended_us = 0
         self._out: list[Segment] = []
 
     # ------------------------------------------------------------------ what callers use
@@ -87,8 +74,7 @@ class Segmenter:
                 self._format(event.format)
             else:
                 self._break(event)
-        done, self._out = self._out, []
-        return done
+        return self._take_out()
 
     def flush(self) -> list[Segment]:
         """Close what is open: the recording, or this lap of it, ends here."""
@@ -96,29 +82,29 @@ class Segmenter:
             self._open_with_audio()  # a short stream of audio alone is worth keeping
         self._resolve_pending()
         self._finish_all()
-        done, self._out = self._out, []
-        return done
+        return self._take_out()
 
     def join(self, place: Place) -> None:
         """Take up a recording that others began."""
-        self.origin_us = place.origin_us
-        self._audio_origin_us = place.audio_origin_us
-        self._last_k = place.after_k
-        self._place = place
+        self.origin_us, self.audio_origin_us = place.origin_us, place.audio_origin_us
+        self.shift_k = place.shift_k
+        self._entrance = Entrance(place, self._target_us)
 
     def owes(self, heir_k: int) -> bool:
         """Tell whether a segment before bucket `heir_k` is not yet complete."""
         early = self._open is not None and self._open.k < heir_k
-        return early or (self._closing is not None and self._closing[0].k < heir_k)
+        return early or (self._closing is not None and self._closing.segment.k < heir_k)
 
     def leave(self, heir_k: int) -> list[Segment]:
         """Close what is open, unless it belongs to the successor, who has all from `heir_k` on."""
         if self._open is None or self._open.k < heir_k:
             return self.flush()
         self._finish_closing(None)
-        self._open = None
-        self._pending = None
+        self._open = self._pending_us = None
         self._held.clear()
+        return self._take_out()
+
+    def _take_out(self) -> list[Segment]:
         done, self._out = self._out, []
         return done
 
@@ -130,18 +116,13 @@ class Segmenter:
     @property
     def waiting(self) -> bool:
         """Whether a place to join was given and the first segment is not begun."""
-        return self._place is not None
-
-    @property
-    def audio_origin_us(self) -> int:
-        """Output-clock time of recording timeline 0 for audio, where tracks differ."""
-        return self._audio_origin_us
+        return self._entrance is not None
 
     # ------------------------------------------------------------------ events
 
     def _sample(self, sample: Sample) -> None:
         if self.origin_us is not None:
-            origin_us = self.origin_us if sample.medium is VIDEO else self._audio_origin_us
+            origin_us = self.origin_us if sample.medium is VIDEO else self.audio_origin_us
             sample.pts_us -= origin_us
             sample.dts_us -= origin_us
             self.received_us = max(self.received_us, sample.pts_us)
@@ -162,11 +143,12 @@ class Segmenter:
         self._formats[medium] = track_format
 
     def _break(self, event: Break) -> None:
+        self._cause = event.cause
         at_us = event.at_us - (self.origin_us or 0)
         gap = Gap(event.cause, at_us - event.gap_us, event.gap_us) if event.gap_us else None
         if self._open is not None and event.continuous:
             self._resolve_pending()
-            self._pending = event
+            self._pending_us = at_us - event.gap_us
             self._next_gap = gap
             return
         self._resolve_pending()
@@ -174,7 +156,7 @@ class Segmenter:
             self._finish_all()
             self._held.clear()
             self._pictures_before_key = 0
-        if self._resumed:
+        if self._last_k >= 0:
             self._next_gap = joined(self._next_gap, gap)
 
     # ------------------------------------------------------------------ the start of an epoch
@@ -197,26 +179,13 @@ class Segmenter:
         self._held.append(sample)
         waited_us = sample.pts_us - self._held[0].pts_us
         if VIDEO not in self._formats:
-            limit_us = 0 if self._resumed or self._passed_k is not None else JOIN_WAIT_US
+            limit_us = 0 if self._last_k >= 0 else bounds.JOIN_WAIT_US
         else:
-            limit_us = KEYFRAME_WAIT_US if self._pictures_before_key else VIDEO_WAIT_US
+            limit_us = (
+                bounds.KEYFRAME_WAIT_US if self._pictures_before_key else bounds.VIDEO_WAIT_US
+            )
         if waited_us >= limit_us:
             self._open_with_audio()
-
-    def _too_early(self, sample: Sample) -> bool:
-        """Tell whether a joining lap must let this start pass: others have it."""
-        place = self._place
-        if place is None:
-            return False
-        if place.end_us is not None:
-            early = sample.pts_us < place.end_us - ROUNDING_US
-        else:
-            k = sample.pts_us // self._target_us
-            early = self._passed_k is None or k == self._passed_k or k <= self._last_k
-            if early:
-                self._passed_k = k
-        self.dropped[sample.medium] += early
-        return early
 
     def _open_with_audio(self) -> None:
         held, self._held = self._held, []
@@ -224,33 +193,33 @@ class Segmenter:
         if begin is not None:
             self._begin(held[begin:])
 
-    def _arrive(self, place: Place, start_us: int) -> None:
-        """Write down what lies between the recording so far and its first segment from us."""
-        self._place = None
-        if place.end_us is None:
-            return
-        missing_us = start_us - place.end_us
-        if missing_us > ROUNDING_US:
-            gap = Gap(Cause.TAKEOVER, place.end_us, missing_us)
-            self._next_gap = joined(gap, self._next_gap)
-        self._resumed = missing_us > ROUNDING_US or not place.exact
+    def _too_early(self, sample: Sample) -> bool:
+        early = self._entrance is not None and self._entrance.too_early(sample)
+        self.dropped[sample.medium] += early
+        return early
+
+    def _enter(self, entrance: Entrance, start_us: int) -> None:
+        self._entrance = None
+        self._last_k = entrance.place.after_k
+        self._resumed = not entrance.seamless(start_us)
+        self._ended_us = entrance.place.end_us or 0
+        self._next_gap = entrance.gap(start_us)
 
     def _begin(self, samples: list[Sample]) -> None:
         """Open a segment that starts with the first of `samples`."""
         first = samples[0]
-        if self._place is not None:
-            self._arrive(self._place, first.pts_us)
+        if self._entrance is not None:
+            self._enter(self._entrance, first.pts_us)
         if self.origin_us is None:
-            self.origin_us = self._audio_origin_us = first.pts_us
+            self.origin_us = self.audio_origin_us = first.pts_us
             for sample in samples:
                 sample.pts_us -= self.origin_us
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
         self._epoch_us = first.pts_us
-        if self.first_k < 0:
-            self.first_k = self._open.k
-        self._open.discontinuity = self._resumed
-        self._open.gap, self._next_gap = self._next_gap, None
+        self.first_k = self.first_k if self.first_k >= 0 else self._open.k
+        self._open.discontinuity = self._resumed or self._closing is not None
+        self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()
         self._pictures_before_key = 0
         self._video_us = None
@@ -261,34 +230,55 @@ class Segmenter:
             else:
                 self._audio(self._open, sample)
 
+    def _gap_before(self, start_us: int) -> Gap | None:
+        """Tell what is missing before a new epoch: the wait for its first keyframe counts too."""
+        known = self._next_gap
+        missing_us = start_us - self._ended_us
+        if not self._resumed or self._closing is not None or missing_us <= 0:
+            return known
+        if known is None and missing_us <= GAP_US:
+            return None
+        return Gap(known.cause if known else self._cause, self._ended_us, missing_us)
+
     def _new(self, start_us: int) -> OpenSegment:
         last_k = self._last_k
         if self._open is not None:
             last_k = max(last_k, self._open.k)
-        return OpenSegment(
-            max(start_us // self._target_us, last_k + 1), start_us, dict(self._formats)
+        elif self._closing is not None:
+            last_k = max(last_k, self._closing.segment.k)
+        bucket = start_us // self._target_us
+        self.shift_k = max(self.shift_k, last_k + 1 - bucket)
+        return OpenSegment(bucket + self.shift_k, start_us, dict(self._formats))
+
+    def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
+        """Tell whether a segment that may be cut here has to be."""
+        target_us = self._target_us
+        return (
+            sample.pts_us // target_us > current.start_us // target_us
+            or current.bytes + len(sample.data) > bounds.LARGEST_BYTES
         )
 
     # ------------------------------------------------------------------ samples of an open segment
 
     def _video(self, current: OpenSegment, sample: Sample) -> None:
-        if self._pending is not None:
+        if self._pending_us is not None:
             if sample.keyframe:
                 self._cut_at_break(sample)
                 return
+            self._video_us = sample.pts_us  # pictures are back: sound alone cuts no more
             self._resolve_pending()
-        if self._closing is not None and sample.pts_us > self._closing[1] + SKEW_US:
+        if self._closing is not None and sample.pts_us > self._closing.at_us + bounds.SKEW_US:
             self._finish_closing(None)
         pictures = current.units[VIDEO]
         if sample.keyframe:
             if pictures:
-                must = bool(self._changed) or sample.pts_us // self._target_us > current.k
+                must = bool(self._changed) or self._outgrown(current, sample)
             else:
                 must = bool(current.units[AUDIO]) and sample.pts_us > current.start_us
             if must:
                 current = self._cut(current, sample.pts_us)
-        elif current.bytes + len(sample.data) > LARGEST_BYTES or (
-            sample.dts_us - current.start_us > LONGEST_US
+        elif current.bytes + len(sample.data) > bounds.LARGEST_BYTES or (
+            sample.dts_us - current.start_us > bounds.LONGEST_US
         ):
             current = self._cut(current, sample.pts_us)
             current.independent = False
@@ -299,25 +289,29 @@ class Segmenter:
             self._video_us = sample.pts_us
 
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
+        closing = self._closing
+        if closing is not None and sample.pts_us < closing.at_us:
+            if AUDIO in closing.segment.formats and AUDIO not in self._changed:
+                closing.segment.add(sample)
+            else:
+                self.dropped[AUDIO] += 1
+            return
         if sample.pts_us < self._epoch_us:
             self.dropped[AUDIO] += 1  # both tracks of an epoch start with its first keyframe
             return
-        if self._pending is not None:
-            if self._has_video(sample.pts_us):
+        if self._pending_us is not None:
+            if self._has_video(self._pending_us):
+                # Whether the group of pictures runs on decides where this sound belongs.
                 self._held.append(sample)
-                if sample.pts_us - self._held[0].pts_us > SKEW_US:
+                if sample.pts_us - self._held[0].pts_us > bounds.SKEW_US:
                     self._resolve_pending()
                 return
             self._cut_at_break(sample)
             return
-        closing = self._closing
         if closing is not None:
-            if sample.pts_us < closing[1]:
-                closing[0].add(sample)
-                return
             self._finish_closing(sample.pts_us)
         if not self._has_video(sample.pts_us) and (
-            sample.pts_us // self._target_us > current.k or AUDIO in self._changed
+            self._outgrown(current, sample) or AUDIO in self._changed
         ):
             current = self._cut(current, sample.pts_us)
             self._finish_closing(sample.pts_us)
@@ -343,31 +337,35 @@ class Segmenter:
         for sample in moved:
             fresh.add(sample)
         self._open = fresh
-        self._closing = (current, at_us)
+        self._closing = Closing(current, at_us, broken=False)
         if moved:
             self._finish_closing(moved[0].pts_us)
         return fresh
 
     def _cut_at_break(self, first: Sample) -> None:
         """Let the pending break end the open segment; decoding starts anew with `first`."""
-        self._pending = None
+        self._pending_us = None
         held, self._held = self._held, []
-        gap, self._next_gap = self._next_gap, None
         early = [sample for sample in held if sample.pts_us < first.pts_us]
-        if gap is None and self._open is not None:
+        if self._next_gap is None and self._open is not None:
+            # The clock jumped and nothing is missing: sound from before `first` may still come.
             for sample in early:
                 self._open.add(sample)
-            early = []
-        self._finish_all()
-        self._next_gap = gap
-        self.dropped[AUDIO] += len(early)
+            self._finish_closing(None)
+            self._closing = Closing(self._open, first.pts_us, broken=True)
+            self._open = None
+        else:
+            gap, self._next_gap = self._next_gap, None
+            self._finish_all()
+            self._next_gap = gap
+            self.dropped[AUDIO] += len(early)
         self._begin([first, *(sample for sample in held if sample.pts_us >= first.pts_us)])
 
     def _resolve_pending(self) -> None:
         """The break lies inside a group of pictures that ran on: note it and keep every unit."""
-        if self._pending is None or self._open is None:
+        if self._pending_us is None or self._open is None:
             return
-        self._pending = None
+        self._pending_us = None
         held, self._held = self._held, []
         self._open.gap = joined(self._open.gap, self._next_gap)
         self._next_gap = None
@@ -377,8 +375,11 @@ class Segmenter:
     def _finish_closing(self, next_audio_us: int | None) -> None:
         if self._closing is None or self._open is None:
             return
-        closing, at_us = self._closing
+        closing, at_us, broken = self._closing
         self._closing = None
+        if broken:
+            self._emit(closing, min(at_us, closing.end_us), {})
+            return
         next_pts = {VIDEO: at_us} if closing.units[VIDEO] else {}
         if next_audio_us is not None:
             next_pts[AUDIO] = next_audio_us
@@ -395,4 +396,5 @@ class Segmenter:
         if segment is not None:
             self._last_k = done.k
             self._resumed = True
+            self._ended_us = segment.end_us
             self._out.append(segment)

@@ -11,7 +11,7 @@ from everreel.errors import (
 )
 from everreel.media.access_unit import AccessUnit, Codec, Medium, SourceEvent, TrackFormat
 from everreel.media.bitstream import h264, h265, opus
-from everreel.media.bitstream.coded_picture import as_it_stands
+from everreel.media.bitstream.coded_picture import CodedPicture, as_it_stands
 from everreel.media.bitstream.describe import track_format
 from everreel.media.bitstream.nal import split_length_prefixed
 from everreel.media.bitstream.parameter_sets import ParameterSets
@@ -168,13 +168,7 @@ class FlvTracks:
         offset = 0
         if packet == _FRAME:
             offset = int.from_bytes(payload[at - 3 : at], "big", signed=True)
-        bitstream = h264 if codec is Codec.H264 else h265
-        picture = None
-        if self._length_size == 4:
-            picture = as_it_stands(payload, at, bitstream.KINDS)
-        if picture is None:
-            nals = split_length_prefixed(payload, self._length_size, at)
-            picture = bitstream.access_unit(nals)
+        picture = self._clean(codec, payload, at)
         events: list[SourceEvent] = []
         if picture.parameter_sets and self._sets.update(picture.parameter_sets):
             events = self._changed(codec, self._sets.config)
@@ -182,6 +176,15 @@ class FlvTracks:
             pts = (stamp + offset) % WRAP
             events.append(AccessUnit(Medium.VIDEO, pts, stamp, picture.keyframe, picture.data))
         return events
+
+    def _clean(self, codec: Codec, payload: bytes, at: int) -> CodedPicture:
+        avc = codec is Codec.H264
+        if self._length_size == 4:
+            picture = as_it_stands(payload, at, h264.KINDS if avc else h265.KINDS)
+            if picture is not None:
+                return picture
+        nals = split_length_prefixed(payload, self._length_size, at)
+        return h264.access_unit(nals) if avc else h265.access_unit(nals)
 
     def _video_header(self, codec: Codec, config: bytes) -> list[SourceEvent]:
         if not config:

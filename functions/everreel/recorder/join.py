@@ -150,7 +150,7 @@ class Joining:
                 return False  # no exact place while somebody records: wait for the end of that
             zeros = zero_us, zero_us
         after_k = max(lap.progress.open_k, -1 if last is None else last.k)
-        self.place = Place(*zeros, after_k)
+        self.place = Place(*zeros, after_k, lap.progress.shift_k)
         return True
 
     def _take_over(self, lap: Lap | None, last: SegmentRow | None) -> bool:
@@ -168,7 +168,8 @@ class Joining:
             zeros = zero_us, zero_us
         if zeros is None:
             zeros, exact = (near_us, near_us), False
-        self.place = Place(*zeros, last.k, end_us, exact)
+        shift_k = 0 if lap is None else lap.progress.shift_k
+        self.place = Place(*zeros, last.k, shift_k, end_us, exact)
         return True
 
     def _by_landmarks(self, lap: Lap, near_us: int) -> tuple[int, int] | None:

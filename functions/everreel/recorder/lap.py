@@ -355,6 +355,7 @@ class _Lap:
             note=self._uploads.waiting_for_store or self._note,
             recorded_us=done.recorded_us,
             open_k=self._segmenter.open_k,
+            shift_k=self._segmenter.shift_k,
             marks=marks,
             zero_us=None if zero_us is None else zero_us - self._timeline.shift_us,
             shown=done.playlists.shown,

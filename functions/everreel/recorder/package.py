@@ -9,7 +9,6 @@ from everreel.media.index import Container, TrackDescription
 from everreel.media.isobmff.fragment import media_segment
 from everreel.media.isobmff.init import init_segment
 from everreel.media.segment import Segment, TrackRange
-from everreel.media.ts_writer import write_segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,8 @@ class Packager:
             self._descriptions = tuple(describe(track) for track in segment.formats)
             self._inits = {} if self._container is Container.MPEGTS else _inits(segment.formats)
         if self._container is Container.MPEGTS:
+            from everreel.media.ts_writer import write_segment  # noqa: PLC0415 - 5 ms few laps need
+
             body = write_segment(segment)
             tracks = tuple(
                 TrackRange(medium.value, 0, len(body), len(units))

@@ -98,7 +98,7 @@ class Publisher:
         self.segments += 1
         self.bytes += row.size
         self.media_us = row.start_us + row.duration_us
-        self.recorded_us += row.duration_us
+        self.recorded_us += row.media_us
         if self.segments == 1:
             self.on_first_commit()
         self._show(row)

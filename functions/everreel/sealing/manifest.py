@@ -54,7 +54,7 @@ def add_up(rows: Sequence[SegmentRow]) -> Facts:
     gap_us = sum(row.gap.duration_us for row in rows if row.gap is not None)
     return Facts(
         segments=len(rows),
-        media_us=sum(row.duration_us for row in rows),
+        media_us=sum(row.media_us for row in rows),
         span_us=span_us,
         gap_us=gap_us,
         bytes=sum(row.size for row in rows),

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import EverreelError, ObjectMissing, RecordingNotFound, SourceError
+from everreel.errors import EverreelError, RecordingNotFound, SourceError
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media import dash, names
 from everreel.media.continuity import settled
 from everreel.media.hls import IndexBuilder, LiveWindow, entry
 from everreel.media.index import Container, InitRow, SegmentRow
-from everreel.sealing.export import export_mp4
 from everreel.sealing.manifest import Facts, add_up, manifest
 from everreel.state.ports import Recordings
 from everreel.state.recording import Recording
@@ -99,8 +98,15 @@ class _Sealing:
         """Write every final object; return what the recording adds up to."""
         present, missing = self._present(rows)
         kept = list(settled(present))
-        if not kept:
-            raise ObjectMissing(f"none of the {len(rows)} segments is in the bucket any more")
+        files = self._playable(kept) if kept else {}
+        document = manifest(
+            self._recording, kept, self._inits, self._laps, files=files, missing=missing
+        )
+        self._put(names.MANIFEST, document)
+        return add_up(kept)
+
+    def _playable(self, kept: Sequence[SegmentRow]) -> dict[str, str]:
+        """Write what plays the segments; return the names by kind."""
         self._playlists(kept)
         files = {"index": names.INDEX, "live": names.LIVE}
         if self._recording.options.container is Container.FMP4:
@@ -110,11 +116,7 @@ class _Sealing:
             files["poster"] = names.POSTER
         if self._make_mp4(kept):
             files["mp4"] = names.MP4
-        document = manifest(
-            self._recording, kept, self._inits, self._laps, files=files, missing=missing
-        )
-        self._put(names.MANIFEST, document)
-        return add_up(kept)
+        return files
 
     def _present(self, rows: Sequence[SegmentRow]) -> tuple[list[SegmentRow], list[str]]:
         """Part the index into segments that the bucket holds whole and keys that it does not."""
@@ -170,6 +172,8 @@ class _Sealing:
         if size > LARGEST_MP4:
             log.warning("no MP4: %d bytes are more than one function can copy", size)
             return False
+        from everreel.sealing.export import export_mp4  # noqa: PLC0415 - 8 ms if nobody asked
+
         try:
             chunks = export_mp4(self._store, self._folder, rows, self._inits)
             self._store.put_stream(self._folder.mp4, chunks, names.content_type(names.MP4))

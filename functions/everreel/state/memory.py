@@ -17,7 +17,6 @@ from everreel.state.recording import (
     Reason,
     Recording,
 )
-from everreel.state.rows import page_token, read_page_token
 from everreel.state.status import LIVE, Status
 
 Name = tuple[str, str, str]
@@ -71,6 +70,11 @@ class MemoryRecordings:
 
     def list(self, app: str, *, limit: int, token: str = "") -> Page:
         """List an app's recordings, newest first. Raises: InvalidRequest."""
+        from everreel.state.rows import (  # noqa: PLC0415 - a recorder never lists
+            page_token,
+            read_page_token,
+        )
+
         moves.check_limit(limit)
         before = read_page_token(token, app) if token else None
         with self._lock:

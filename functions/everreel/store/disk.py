@@ -6,7 +6,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 
 from everreel.errors import (
     DestinationError,
@@ -145,7 +144,7 @@ class DiskStore:
 
     def _write(self, chunks: Iterable[bytes]) -> tuple[Path, int]:
         folder = self._root / INCOMING
-        temporary = folder / token_hex(16)
+        temporary = folder / os.urandom(16).hex()
         length = 0
         with _translated(temporary):
             self._make_folder(folder)

@@ -202,6 +202,30 @@ def test_query_when_it_died_then_says_why_and_coverage_stands_still(
     )
 
 
+def test_query_when_it_died_after_its_last_beat_then_counts_what_it_committed_since(
+    api: TestClient, deployment: Deployment
+) -> None:
+    deployment.add_recording()
+    play(deployment)
+    recordings = deployment.recordings
+    last = list(recordings.segments(SID))[-1]
+    untold = replace(last, k=3, key="segments/00000003-1.m4s", start_us=18 * MICROSECONDS, gap=None)
+    assert recordings.commit(SID, untold, 1)
+    beat_us = recordings.laps(SID)[0].beat_utc_us
+    assert api.get(f"/v1/recordings/{SID}").json()["segments"] == 3
+    recordings.declare_dead(
+        SID,
+        "a",
+        1,
+        Failure("recorder_died", "service", "it died"),
+        deployment.clock.utc_us(),
+        unchanged_since=beat_us,
+    )
+    found = api.get(f"/v1/recordings/{SID}").json()
+    assert (found["segments"], found["bytes"]) == (4, 4000)
+    assert (found["recordedSeconds"], found["laps"][0]["segments"]) == (16.0, 4)
+
+
 def test_query_when_nothing_came_yet_then_lists_no_file(
     api: TestClient, deployment: Deployment
 ) -> None:
@@ -210,6 +234,16 @@ def test_query_when_nothing_came_yet_then_lists_no_file(
     assert found["files"] == []
     assert found["coverage"] is None
     assert found["originAt"] is None
+
+
+def test_query_when_a_keyframe_came_and_the_store_took_nothing_then_lists_no_file(
+    api: TestClient, deployment: Deployment
+) -> None:
+    deployment.add_recording()
+    deployment.recordings.set_origin(SID, deployment.clock.utc_us())
+    found = api.get(f"/v1/recordings/{SID}").json()
+    assert found["originAt"]
+    assert found["files"] == []
 
 
 def test_stop_when_repeated_and_after_the_end_then_is_heard_once_and_refused(
@@ -235,11 +269,12 @@ def test_list_when_paged_then_gives_everything_once_newest_first(
         deployment.clock.advance(1)
         body = {**START, "recorderUid": f"r{number}"}
         sids.append(api.post("/v1/start", json=body).json()["sid"])
-    found, token = [], ""
-    while token is not None:
-        page = api.get("/v1/recordings", params={"limit": 2, "token": token}).json()
+    found: list[str] = []
+    page: dict[str, Any] = {"nextToken": ""}
+    while page["nextToken"] is not None:
+        query = {"limit": "2", "token": page["nextToken"]}
+        page = api.get("/v1/recordings", params=query).json()
         found += [each["sid"] for each in page["recordings"]]
-        token = page["nextToken"]
     assert found == sids[::-1]
     assert api.get("/v1/recordings?app=other").json() == {"recordings": [], "nextToken": None}
     problem(api.get("/v1/recordings?token=forged"), 400, "invalid_request", "token")
@@ -424,7 +459,7 @@ def test_table_when_busy_then_the_answer_says_try_again(
     def busy(resource_id: str) -> None:
         raise StateUnavailable("table recordings is busy")
 
-    deployment.recordings.ticket = busy  # type: ignore[assignment,method-assign]
+    deployment.recordings.ticket = busy  # type: ignore[method-assign]
     answer = api.post("/v1/start", json=START)
     problem(answer, 503, "state_unavailable")
     assert answer.headers["retry-after"] == "1"
@@ -436,7 +471,7 @@ def test_bug_when_it_happens_then_the_caller_sees_nothing_of_it(
     def broken(sid: str) -> None:
         raise ZeroDivisionError("hunter2 in a bug")
 
-    deployment.recordings.find = broken  # type: ignore[assignment,method-assign]
+    deployment.recordings.find = broken  # type: ignore[method-assign]
     answer = api.get(f"/v1/recordings/{SID}")
     problem(answer, 500, "internal")
     assert "hunter2" not in answer.text

@@ -313,7 +313,9 @@ class Subscriber:
         while self._next < len(arrivals) and arrivals[self._next].at_us <= now_us:
             event = arrivals[self._next].event
             if isinstance(event, AccessUnit):
-                event = replace(event, pts=event.pts - self._back, dts=event.dts - self._back)
+                event = replace(
+                    event, pts=event.pts - self._back, dts=(event.dts or 0) - self._back
+                )
             events.append(event)
             self._next += 1
         return events
