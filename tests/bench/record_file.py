@@ -31,6 +31,8 @@ FOREVER_S = 1e9
 class FileSource:
     """A `Source` that is as fast as the page cache."""
 
+    in_bursts = False
+
     def __init__(self, path: Path, at_end: Callable[[], object]) -> None:
         self._file = path.open("rb", buffering=0)
         self._parser = HttpFlv()

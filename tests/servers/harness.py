@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -284,7 +285,7 @@ class Lap:
 
 def check_rows(rows: Sequence[SegmentRow]) -> None:
     """Hold an index to what every reader relies on: ascending, no overlap, gaps written down."""
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         assert before.k < after.k
         end_us = before.start_us + before.duration_us
         assert after.start_us >= end_us - 1, (before.k, after.k)
@@ -293,5 +294,3 @@ def check_rows(rows: Sequence[SegmentRow]) -> None:
             assert after.gap is not None, f"undeclared hole of {hole_us} us before {after.k}"
             assert after.discontinuity
     assert all(row.duration_us > 0 for row in rows)
-
-

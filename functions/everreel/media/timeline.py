@@ -37,17 +37,14 @@ class Timeline:
 
     Attributes:
         repairs: how often each kind of repair was made.
+        paced: the source sends media as it happens, so media that stays late after a silence means
+            time is missing. False for sources that deliver in bursts (HLS).
     """
 
-    def __init__(self, *, paced: bool = True) -> None:
-        """Start with no clock: the first unit defines it.
-
-        Args:
-            paced: the source sends media as it happens, so media that stays late after a silence
-                means time is missing. False for sources that deliver in bursts (HLS).
-        """
+    def __init__(self) -> None:
+        """Start with no clock: the first unit defines it."""
         self.repairs: dict[str, int] = {}
-        self._paced = paced
+        self.paced = True
         self._tracks: dict[Medium, TrackClock] = {}
         self._shift_us = 0
         self._end_us: int | None = None
@@ -206,7 +203,7 @@ class Timeline:
             return NUDGE_US - step_us
         ahead_us = dts_us - (end_us if end_us is not None else dts_us)
         if ahead_us > GAP_US:
-            if step_us - (now_us - track.arrived_us) > JUMP_AHEAD_US and self._paced:
+            if step_us - (now_us - track.arrived_us) > JUMP_AHEAD_US and self.paced:
                 return self._reset(track, dts_us, now_us, out, Cause.JUMP)
             # Every track paused and the clock went on: the time is real, the media is missing.
             out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
@@ -288,7 +285,7 @@ class Timeline:
             begins_us = now_us - self.delay_us - self._shift_us if running else None
             if self._alignment.needs_time(unit, now_us, begins_us):
                 return True
-        if not self._paced or self._end_us is None:
+        if not self.paced or self._end_us is None:
             return False
         if not self._all_joined():
             return self._may_be_another_life(unit, now_us)

@@ -61,6 +61,11 @@ class SocketSource:
         self._delivered = False
         self._failure: SourceError | None = None
 
+    @property
+    def in_bursts(self) -> bool:
+        """Tell that a connection delivers media as it happens."""
+        return False
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 
@@ -176,6 +181,11 @@ class SniffedSource:
         self._chosen: Source | None = None
         self._failure: SourceError | None = None
         self._closed = False
+
+    @property
+    def in_bursts(self) -> bool:
+        """Tell how what was found in the body delivers media."""
+        return self._chosen is not None and self._chosen.in_bursts
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.

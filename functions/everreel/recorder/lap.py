@@ -3,18 +3,17 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError
+from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError, StoreTooSlow
 from everreel.events.ports import Event, EventBus, Happening
-from everreel.media.access_unit import Medium, SourceEvent
-from everreel.media.landmarks import Landmarks, Mark
-from everreel.media.segment import Break, Segment, TimelineEvent
-from everreel.media.segmenter import Segmenter
+from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
+from everreel.media.segment import Segment
 from everreel.media.timeline import Timeline
 from everreel.protocols.ports import Source
+from everreel.recorder.cutting import Cutting
 from everreel.recorder.heartbeat import Heartbeat
-from everreel.recorder.join import Joining, Succession
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.recorder.package import Packaged, Packager
 from everreel.recorder.publish import Publisher
@@ -39,6 +38,11 @@ POLL_S = 0.25
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Pauses between tries to open the source; the last one repeats until the idle time is up."""
 
+SPARE_S = 5.0
+"""Kept of a function's time to write down how the lap ended."""
+
+LONGEST_DRAIN_S = 120.0
+"""How long a store that does not answer is waited for at the end, if the function has the time."""
 
 GIVE_WAY_S = 2.0
 """Head start of the successor with each bucket that both have: it commits one, and we may go."""
@@ -80,8 +84,13 @@ def run_lap(
     publisher = Publisher(recording, order, store=store, recordings=recordings, bus=bus)
     lap = _Lap(recording, order, open_source, publisher, recordings, clock, settings, deadline_s)
     outcome = lap.run()
-    if not outcome.fenced:
+    if outcome.fenced:
+        return outcome
+    try:
         _close(outcome, order, recordings, bus, clock)
+    except FenceLost as lost:
+        log.warning("buried before it could end: %s", lost.message)
+        return replace(outcome, fenced=True)
     return outcome
 
 
@@ -130,7 +139,6 @@ class _Lap:
         options = recording.options
         now_s = clock.monotonic()
         self._recording = recording
-        self._recordings = recordings
         self._order = order
         self._open_source = open_source
         self._publisher = publisher
@@ -145,12 +153,9 @@ class _Lap:
         self._status = Status.STARTING
         self._note = ""
         self._reopens = 0
-        self._timeline = Timeline(paced=not _comes_in_bursts(recording.source))
-        self._segmenter = Segmenter(options.segment_s * MICROSECONDS)
-        self._landmarks = Landmarks()
-        self._marks: tuple[Mark, ...] = ()
-        self._joining = self._join() if order.follows else None
-        self._succession = Succession(order, recordings) if order.follows else None
+        self._timeline = Timeline()
+        self._cutting = Cutting(recording, order, recordings, clock)
+        self._segmenter = self._cutting.segmenter
         self._packager = Packager(options.container)
         self._uploads: UploadQueue[Packaged] = UploadQueue(
             publisher.publish, limit_bytes=settings.queue_bytes, clock=clock
@@ -210,9 +215,10 @@ class _Lap:
                     events = source.read(POLL_S)
                     if events:
                         tries, lost = 0, None
+                        self._timeline.paced = not source.in_bursts
                     self._take(events)
             except SourceError as error:
-                self._store(self._cut(self._timeline.flush()))
+                self._store(self._cutting.feed(self._timeline.flush()))
                 lost = self._after(error, tries)
                 tries += 1
             finally:
@@ -231,6 +237,8 @@ class _Lap:
         until_s = self._clock.monotonic() + REOPEN_S[min(tries, len(REOPEN_S) - 1)]
         while self._ending() is None and self._clock.monotonic() < until_s:
             self._heart.stop.wait(POLL_S / 2)
+            if self._clock.monotonic() - self._media_at_s >= self._recording.options.segment_s:
+                self._let_go()
         return error
 
     def _ending(self) -> Reason | None:
@@ -256,50 +264,32 @@ class _Lap:
         events = wanted(events, self._recording.options.subscribe)
         now_s = self._clock.monotonic()
         if events:
-            self._media_at_s = now_s
             self._note = ""
             if self._status < Status.PARTLY_READY:
                 self._reached(Status.PARTLY_READY)
-        segments = self._cut(self._timeline.feed(events, round(now_s * MICROSECONDS)))
+        known = self._timeline.repeated
+        timed = self._timeline.feed(events, round(now_s * MICROSECONDS))
+        # Neither a server's clock reports nor what it repeats mean that somebody publishes.
+        units = sum(isinstance(event, AccessUnit) for event in events)
+        if units > self._timeline.repeated - known:
+            self._media_at_s = now_s
+        segments = self._cutting.feed(timed)
         if self._status < Status.READY and self._segmenter.origin_us is not None:
             self._reached(Status.READY)
         if segments:
             self._store(segments)
-        if self._succession is not None:
-            self._succession.tend(self._segmenter.first_k, self._publisher.segments)
-
-    def _join(self) -> Joining:
-        return Joining(
-            self._order,
-            self._landmarks,
-            recordings=self._recordings,
-            clock=self._clock,
-            shared_clock=not self._recording.source.lower().startswith("rtsp"),
-        )
-
-    def _cut(self, events: list[TimelineEvent]) -> list[Segment]:
-        """Cut what the timeline gives out; while the place in the recording is sought, hold it."""
-        noted = self._landmarks.note(events)
-        segmenter = self._segmenter
-        if segmenter.waiting and any(isinstance(event, Break) for event in events):
-            self._joining = self._join()  # the place was found on a clock that may be gone
-        if self._joining is not None:
-            held = self._joining.take(events)
-            if held is None:
-                return []
-            if self._joining.place is not None:
-                segmenter.join(self._joining.place)
-            self._joining = None
-            events, noted = held, True
-        segments = segmenter.feed(events)
-        if noted and segmenter.origin_us is not None:
-            self._marks = self._landmarks.told(segmenter.origin_us, segmenter.audio_origin_us)
-        return segments
+        if not timed and now_s - self._media_at_s >= self._recording.options.segment_s:
+            self._let_go()
+        self._cutting.tend(self._publisher.segments)
 
     def _give_way(self, k: int) -> None:
         """Let the successor commit a bucket that it has as well; on the upload thread."""
         if 0 <= self._heart.heir_k <= k:
             self._heart.relieved.wait(GIVE_WAY_S)
+
+    def _let_go(self) -> None:
+        """Commit the open segment at the end or in a silence: memory is no place to wait in."""
+        self._store(self._cutting.close(self._timeline.flush(), self._heart.heir_k))
 
     def _reached(self, status: Status) -> None:
         self._status = status
@@ -322,14 +312,18 @@ class _Lap:
     def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
         """Commit what was received, with the time that is left."""
         try:
-            segments = self._cut(self._timeline.flush())
-            heir_k = self._heart.heir_k
-            rest = self._segmenter.flush() if heir_k < 0 else self._segmenter.leave(heir_k)
-            self._store([*segments, *rest])
-            drained = self._uploads.close(drain_s=self._settings.drain_s - 5.0)
+            self._let_go()
+            left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()
+            drained = self._uploads.close(drain_s=min(max(left_s - SPARE_S, 0.0), LONGEST_DRAIN_S))
             if self._uploads.failure is not None:
                 raise self._uploads.failure
-            if drained and reason is not Reason.HANDED_OVER:
+            if not drained:
+                raise StoreTooSlow(
+                    "the lap had to end before the store took all that was received "
+                    f"({self._uploads.waiting_for_store or 'slow, no error'}); "
+                    "check the bucket's health and its region"
+                )
+            if reason is not Reason.HANDED_OVER:
                 self._publisher.finish()
         except FenceLost:
             self._heart.fenced.set()
@@ -341,10 +335,8 @@ class _Lap:
 
     def _progress(self) -> Progress:
         done = self._publisher
-        marks = self._marks  # before `open_k`, which must not be older than they are
-        zero_us = self._segmenter.origin_us
         idle_s = max(0.0, self._clock.monotonic() - self._media_at_s)
-        return Progress(
+        progress = Progress(
             status=Status.IN_PROGRESS if done.segments else self._status,
             segments=done.segments,
             bytes=done.bytes,
@@ -354,12 +346,9 @@ class _Lap:
             reconnects=self._reopens,
             note=self._uploads.waiting_for_store or self._note,
             recorded_us=done.recorded_us,
-            open_k=self._segmenter.open_k,
-            shift_k=self._segmenter.shift_k,
-            marks=marks,
-            zero_us=None if zero_us is None else zero_us - self._timeline.shift_us,
             shown=done.playlists.shown,
         )
+        return self._cutting.tell(progress, self._timeline.shift_us)
 
 
 def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[SourceEvent]:
@@ -376,8 +365,3 @@ def _reason_of(error: EverreelError) -> Reason:
     if error.blame is Blame.DESTINATION:
         return Reason.DESTINATION_FAILED
     return Reason.FAULT
-
-
-def _comes_in_bursts(url: str) -> bool:
-    """HLS delivers a segment at a time, so lateness says nothing about missing media."""
-    return ".m3u8" in url.lower()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from everreel.errors import ObjectMissing, RecordingNotFound
 from everreel.media import names
-from everreel.media.access_unit import Medium
+from everreel.media.access_unit import Medium, TrackFormat
 from everreel.media.index import Container
 from everreel.sealing.export import READERS, in_order
 from everreel.sealing.verify_claims import (
@@ -59,6 +59,12 @@ class _Loaded:
     claim: SegmentClaim
     body: bytes | None
     sha256: bytes
+
+
+_Judged = tuple[list[TrackTimes] | None, list[Media], tuple[TrackFormat, ...]]
+"""Times and payloads of the tracks of a segment, and their formats."""
+
+_USELESS: _Judged = (None, [], ())
 
 
 class _Verification:
@@ -177,10 +183,14 @@ class _Verification:
             for number, loaded in enumerate(in_order(pool, self._load, self._claims), 1):
                 claim = loaded.claim
                 problems = len(report.problems)
-                times, media = self._judge(loaded)
+                times, media, formats = self._judge(loaded)
                 continuity.add(claim, times)
-                if mp4 is not None:
-                    mp4 = self._compare(mp4, claim, times, media)
+                if mp4 is not None and times is not None:
+                    mp4.compare(claim, media, parameter_sets(formats), report)
+                elif mp4 is not None:
+                    text = "not compared from here on: a segment it was made of cannot be read"
+                    report.remark(Trouble.MISSING, names.MP4, text, claim.k)
+                    mp4 = None
                 if loaded.body is None:
                     continuity.lost_segment(claim)
                 self._places.append(
@@ -206,12 +216,12 @@ class _Verification:
             return _Loaded(claim, None, b"")
         return _Loaded(claim, body, hashlib.sha256(body).digest())
 
-    def _judge(self, loaded: _Loaded) -> tuple[list[TrackTimes] | None, list[Media]]:
-        """Hold an object against what is said of it; its tracks, None if it is of no use."""
+    def _judge(self, loaded: _Loaded) -> _Judged:
+        """Hold an object against what is said of it."""
         claim, body, problem = loaded.claim, loaded.body, self._report.problem
         if body is None:
             problem(Trouble.MISSING, claim.key, "the store does not hold it", claim.k)
-            return None, []
+            return _USELESS
         self._report.bytes += len(body)
         if claim.sha256 and loaded.sha256 != claim.sha256:
             if len(body) < claim.size:
@@ -223,24 +233,24 @@ class _Verification:
                     f"{claim.size} of {claim.sha256.hex()[:16]}…"
                 )
                 problem(Trouble.TAMPERED, claim.key, text, claim.k)
-            return None, []
+            return _USELESS
         if claim.size not in {-1, len(body)}:
             text = f"size of {claim.key} is {claim.size}, the object has {len(body)} bytes"
             problem(Trouble.CONTRADICTION, names.MANIFEST, text, claim.k)
         try:
-            if claim.init:
-                init = self._inits.get(claim.init)
-                if init is None:
-                    return None, []  # told already
-                times, media = read_fmp4(body, init.tracks, claim)
-            else:
+            if not claim.init:
                 times, media, formats = read_ts(body, claim)
                 note_formats(formats, self._report)
+            elif init := self._inits.get(claim.init):
+                times, media = read_fmp4(body, init.tracks, claim)
+                formats = init.formats
+            else:
+                return _USELESS  # told already
         except Malformed as error:
             problem(Trouble.UNREADABLE, claim.key, str(error), claim.k)
-            return None, []
+            return _USELESS
         self._count(claim, times)
-        return times, media
+        return times, media, formats
 
     def _count(self, claim: SegmentClaim, times: Sequence[TrackTimes]) -> None:
         units = {each.medium.value: each.units for each in times}
@@ -289,22 +299,6 @@ class _Verification:
         except Malformed as error:
             self._report.problem(Trouble.UNREADABLE, names.MP4, str(error))
             return None
-
-    def _compare(
-        self,
-        mp4: Mp4Comparison,
-        claim: SegmentClaim,
-        times: list[TrackTimes] | None,
-        media: Sequence[Media],
-    ) -> Mp4Comparison | None:
-        if times is None:
-            text = "not compared from here on: a segment it was made of cannot be read"
-            self._report.remark(Trouble.MISSING, names.MP4, text, claim.k)
-            return None
-        init = self._inits.get(claim.init)
-        sets = parameter_sets(init.formats if init else ())
-        mp4.compare(claim, media, sets, self._report)
-        return mp4
 
     # ------------------------------------------------------------------ everything else
 

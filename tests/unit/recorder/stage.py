@@ -272,6 +272,8 @@ class Stage:
 class Subscriber:
     """One client's connection to the server."""
 
+    in_bursts = False
+
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._next = 0
