@@ -132,13 +132,14 @@ LOOK = FunctionRow(
     memory_mb=256,
     timeout_s=30,
     layers=RUNTIME,
-    settings=("table", "retention_days", "bus"),
+    settings=("table", "retention_days", "bus", "record_function"),
     grants=(
-        # The writes bury a lap that died.
+        # The writes bury a lap that died and note the next one, which may outrun another.
         Grant(
             "table",
-            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
+            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
         ),
+        Grant("recorder", ("lambda:InvokeFunction",)),
         _PUBLISH,
     ),
 )

@@ -68,3 +68,18 @@ class Settings(BaseSettings):
         le=880,
         description="Seconds a lap may run, at most the function's timeout less a margin.",
     )
+    overlap_s: int = Field(
+        default=30,
+        ge=10,
+        le=120,
+        description=(
+            "Seconds that two laps record side by side at a hand-over. Shorter, a slow start may "
+            "cost the overlap and leave a gap; longer, it is paid twice."
+        ),
+    )
+
+    @property
+    def relay_s(self) -> int:
+        """Seconds from a lap's invocation to its successor's; 0 where nothing can start one."""
+        period_s = int(self.lap_s - self.drain_s - self.overlap_s)
+        return max(1, period_s) if self.record_function else 0

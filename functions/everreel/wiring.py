@@ -42,7 +42,14 @@ class Wiring:
     # ------------------------------------------------------------------ what handlers call
 
     def record_lap(
-        self, sid: str, lane: str, lap: int, *, request_id: str, remaining_s: float
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        *,
+        request_id: str,
+        remaining_s: float,
+        follows: str = "",
     ) -> "Outcome":
         """Run a lap with `remaining_s` seconds until the function is killed."""
         from everreel.protocols.open import open_source
@@ -52,7 +59,7 @@ class Wiring:
 
         settings = self.settings
         return run_lap(
-            LapOrder(sid, lane, lap),
+            LapOrder(sid, lane, lap, follows),
             open_source=lambda url, cancel: open_source(url, self.guard, cancel=cancel),
             store=self.store,
             recordings=self.recordings,
@@ -72,7 +79,15 @@ class Wiring:
         from everreel.supervisor.look import look
         from everreel.supervisor.verdict import Watch
 
-        return look(Watch(**watch), recordings=self.recordings, bus=self.bus, clock=self.clock)
+        period_s = self.settings.relay_s
+        return look(
+            Watch(**watch),
+            recordings=self.recordings,
+            bus=self.bus,
+            clock=self.clock,
+            starter=self.runner if period_s else None,
+            period_s=period_s,
+        )
 
     def seal(self, sid: str) -> "SealReport":
         """Seal a recording that has ended."""

@@ -1,4 +1,4 @@
-"""A lap's segments: cut from its own place in the recording on, up to where its successor begins."""
+"""A lap's segments: cut from its place in the recording on, up to where its successor begins."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -96,8 +96,7 @@ class _Sealing:
 
     def write(self, rows: Sequence[SegmentRow]) -> Facts:
         """Write every final object; return what the recording adds up to."""
-        present, missing = self._present(rows)
-        kept = list(settled(present))
+        kept, missing = self._present(list(settled(rows)))
         files = self._playable(kept) if kept else {}
         document = manifest(
             self._recording, kept, self._inits, self._laps, files=files, missing=missing

@@ -204,3 +204,8 @@ class Lap:
     progress: Progress
     reason: Reason | None = None
     failure: Failure | None = None
+
+    @property
+    def name(self) -> str:
+        """Lane and number in one word: "a1"."""
+        return f"{self.lane}{self.lap}"
