@@ -1,16 +1,19 @@
 """What a deployment decides, read once from the environment and only by `everreel.wiring`."""
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import os
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PREFIX = "EVERREEL_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Environment variables `EVERREEL_<FIELD>` of every function.
 
     A function gets only those it needs; the stack sets them, docs/settings.md explains them.
     """
 
-    model_config = SettingsConfigDict(env_prefix="EVERREEL_", frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     table: str = Field(default="", description="Name of the state table.")
     bucket: str = Field(default="", description="Bucket that recordings are written to.")
@@ -83,3 +86,14 @@ class Settings(BaseSettings):
         """Seconds from a lap's invocation to its successor's; 0 where nothing can start one."""
         period_s = int(self.lap_s - self.drain_s - self.overlap_s)
         return max(1, period_s) if self.record_function else 0
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the process's environment.
+
+        Raises: pydantic.ValidationError naming the field whose value does not fit.
+        """
+        given = {name: os.environ.get(PREFIX + name.upper()) for name in cls.model_fields}
+        return cls.model_validate(
+            {name: value for name, value in given.items() if value is not None}
+        )

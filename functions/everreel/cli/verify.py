@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from everreel.cli.report import Style, render
 from everreel.errors import InvalidRequest, RecordingNotFound
@@ -49,7 +49,7 @@ def _store(place: str, endpoint_url: str) -> ObjectStore:
             raise InvalidRequest("there is no such folder", field="recording")
         return DiskStore(Path(place))
     url = urlsplit(place)
-    prefix = unquote(url.path).strip("/")
+    prefix = url.path.strip("/")
     if url.scheme != "s3" or not url.netloc or not prefix:
         raise InvalidRequest("name a folder, or s3://bucket/prefix/channel/sid/", field="recording")
     from everreel.store.s3 import S3Access, S3Store

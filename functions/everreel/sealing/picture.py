@@ -100,7 +100,6 @@ class _Picture:
         step_s = next((s for s in _STEPS_S if span_us <= s * MICROSECONDS * _MOST_TICKS), None)
         step_us = (step_s or -(-span_us // (_MOST_TICKS * 86_400_000_000)) * 86_400) * MICROSECONDS
         y = self._bottom + 18
-        self._text(_LEFT - 12, y, "UTC" if origin_us else "elapsed", "p e")
         day = ""
         for at_us in range(-(-first_us // step_us) * step_us, first_us + span_us + 1, step_us):
             x = self._x(at_us - origin_us)
@@ -110,8 +109,9 @@ class _Picture:
             moment = _EPOCH + timedelta(microseconds=at_us)
             self._text(x, y, f"{moment:%H:%M:%S}" if step_us < 60_000_000 else f"{moment:%H:%M}",
                        "m")  # fmt: skip
-            if origin_us and f"{moment:%Y-%m-%d}" != day:
-                day = f"{moment:%Y-%m-%d}"
+            today = f"{moment:%Y-%m-%d} UTC" if origin_us else "elapsed"
+            if today != day:
+                day = today
                 self._text(x, y + 16, day, "p m")
 
     def _legend(self, y: int) -> None:
@@ -147,7 +147,8 @@ class _Picture:
             f"{len(pieces)} its own"
         )
         self._bar(whole, y + 9, _BAR - 18, "#dfe8f2", said)
-        for run in self._runs(pieces):
+        runs = self._runs(pieces)
+        for run in runs:
             self._bar(run, y, _BAR, colour, said)
         if _PLOT / len(self._report.pieces) >= _NARROWEST_SEGMENT:
             for before, piece in pairwise(pieces):
@@ -159,8 +160,9 @@ class _Picture:
                     )
         for run in self._runs([piece for piece in pieces if not piece.sound]):
             self._bar((run[0], max(run[1], run[0] + 3)), y, _BAR, _RED, "something is wrong here")
-        if whole[1] - whole[0] > 60:
-            self._text((whole[0] + whole[1]) / 2, y + _BAR // 2 + 4, f"lap {lap}", "w m")
+        begin, end = max(runs, key=lambda run: run[1] - run[0])
+        if end - begin > 48:
+            self._text((begin + end) / 2, y + _BAR // 2 + 4, f"lap {lap}", "w m")
 
     def _runs(self, pieces: Iterable[Piece]) -> list[tuple[float, float]]:
         """Join pieces that follow each other, or lie too near for an eye to part them."""
@@ -176,7 +178,7 @@ class _Picture:
     def _changes(self) -> None:
         """Mark where another lap goes on; beyond a point single marks would be a smear."""
         changes = self._report.changes
-        for change in changes if len(changes) <= _PLOT // 8 else ():
+        for change in changes if len(changes) <= _PLOT // 12 else ():
             x, y = self._x(change.at_us), _TOP - 8
             said = f"segment {change.k}: {change.before} hands over to {change.after}"
             self._parts.append(

@@ -11,6 +11,15 @@ from everreel.sealing.verify_claims import GapClaim, Malformed, ManifestClaim, S
 from everreel.sealing.verify_playlist import segment_words
 from everreel.sealing.verify_report import Report, Trouble, Writer
 
+_FIELDS = {
+    "version", "sid", "app", "channel", "uid", "mode", "source", "container", "segmentSeconds",
+    "reason", "startTime", "recordedSeconds", "spanSeconds", "coverage", "gaps", "missing", "bytes",
+    "chain", "tracks", "laps", "files",
+}  # fmt: skip
+_LAP_FIELDS = {
+    "lane", "lap", "requestId", "startTime", "segments", "reconnects", "state", "reason",
+}  # fmt: skip
+
 
 def check_manifest(claim: ManifestClaim, report: Report) -> None:
     """Find what in a manifest does not follow from the rest of it."""
@@ -25,6 +34,8 @@ class _Check:
         self._report = report
 
     def run(self) -> None:
+        for field in sorted(_FIELDS - self._document.keys()):
+            self._find(f"it does not tell its {field}")
         self._chain()
         self._order()
         self._names()
@@ -143,6 +154,9 @@ def check_laps(claim: ManifestClaim, writers: Sequence[Writer], report: Report) 
         if not isinstance(lap, dict):
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, "laps: this is no lap")
             continue
+        for field in sorted(_LAP_FIELDS - lap.keys()):
+            text = f"a lap does not tell its {field}"
+            report.problem(Trouble.CONTRADICTION, names.MANIFEST, text)
         writer = found.get((lap.get("lane"), lap.get("lap")))
         if writer is not None:
             writer.state, writer.reason = str(lap.get("state") or ""), str(lap.get("reason") or "")

@@ -16,10 +16,21 @@ _SPACE = "urn:mpeg:dash:schema:mpd:2011"
 _TIME = re.compile(r"PT(\d{1,9})\.(\d{6})S\Z", re.ASCII)
 _RANGE = re.compile(r"(0|[1-9]\d*)-(0|[1-9]\d*)\Z", re.ASCII)
 _COUNT = re.compile(r"(0|[1-9]\d*)\Z", re.ASCII)
-_TAGS = {
-    "MPD", "Period", "AdaptationSet", "Representation", "AudioChannelConfiguration", "SegmentList",
-    "Initialization", "SegmentTimeline", "S", "SegmentURL",
-}  # fmt: skip
+_ATTRIBUTES = {
+    "MPD": "xmlns profiles minBufferTime maxSegmentDuration type mediaPresentationDuration",
+    "Period": "id start duration",
+    "AdaptationSet": "contentType mimeType segmentAlignment",
+    "Representation": "id bandwidth codecs",
+    "AudioChannelConfiguration": "schemeIdUri value",
+    "SegmentList": "timescale presentationTimeOffset",
+    "Initialization": "sourceURL",
+    "SegmentTimeline": "",
+    "S": "d",
+    "SegmentURL": "media mediaRange",
+}
+"""The elements that everreel writes, and the attributes that each must have."""
+
+_OPTIONAL = {"Representation": {"width", "height", "audioSamplingRate"}, "S": {"t"}}
 
 Places = Mapping[Medium, tuple[int, int]]
 """Offset and length of the fragment of each track in a segment."""
@@ -75,18 +86,26 @@ def read_mpd(body: bytes) -> Mpd:
         except Malformed as error:
             raise Malformed(f"line {parser.CurrentLineNumber}: {tag}: {error}") from error
 
+    def between(text: str) -> None:
+        if text.strip():
+            raise Malformed(f"line {parser.CurrentLineNumber}: {text.strip()[:40]!r} between tags")
+
     parser.StartDoctypeDeclHandler = refuse
+    parser.CharacterDataHandler = between
     parser.StartElementHandler = begin
     try:
         parser.Parse(body, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # LookupError: of its encoding
         raise Malformed(f"it is no XML: {error}") from error
     return found
 
 
 def _begin(found: Mpd, tag: str, given: dict[str, str]) -> None:
-    if tag not in _TAGS:
+    if tag not in _ATTRIBUTES:
         raise Malformed("everreel writes no such element")
+    must = set(_ATTRIBUTES[tag].split())
+    if not must <= given.keys() <= must | _OPTIONAL.get(tag, set()):
+        raise Malformed(f"its attributes are {' '.join(given)}")
     if tag == "MPD":
         found.space, found.kind = given["xmlns"], given["type"]
         found.duration_us = _time(given["mediaPresentationDuration"])

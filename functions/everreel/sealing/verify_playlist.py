@@ -122,7 +122,7 @@ def _name_differences(
         if claim.key not in seen:
             report.problem(Trouble.OMITTED, name, f"does not list {claim.key}", claim.k)
     order = [uri for uri in dict.fromkeys(listed) if uri in known]
-    wanted = [claim.key for claim in expected if claim.key in seen]
+    wanted = [key for key in known if key in seen]
     for uri, true in zip(order, wanted, strict=True):
         if uri != true:
             text = f"lists {uri} where {true} belongs"
