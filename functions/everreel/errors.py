@@ -3,7 +3,6 @@
     EverreelError
     ├── CallerError            the request is at fault        → 4xx, never retried
     │   ├── InvalidRequest        a field is wrong              400
-    │   ├── NotAuthorised         no or wrong credentials       401
     │   ├── RecordingNotFound     no such sid                   404
     │   ├── RecordingConflict     already being recorded        409
     │   ├── TicketExpired         resource id too old or unknown 410
@@ -85,13 +84,6 @@ class CallerError(EverreelError):
 
 class InvalidRequest(CallerError):
     """A field of the request is missing, unknown, of the wrong type or out of range."""
-
-
-class NotAuthorised(CallerError):
-    """The call carries no credentials, or wrong ones."""
-
-    code = "not_authorised"
-    http_status = 401
 
 
 class RecordingNotFound(CallerError):

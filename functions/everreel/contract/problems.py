@@ -19,7 +19,6 @@ _SNAKE = re.compile(r"_([a-z])")
 """What inner code calls resource_id is resourceId to callers."""
 
 _FIXES = {
-    "not_authorised": "send `Authorization: Bearer <secret>` with a key of this deployment",
     "recording_not_found": "list recordings with GET /v1/recordings",
     "recording_conflict": "stop the recording that the detail names, or use another recorderUid",
     "resource_expired": "call POST /v1/acquire and start within five minutes",

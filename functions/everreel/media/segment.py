@@ -32,8 +32,6 @@ class Cause(StrEnum):
     RECONNECT = "reconnect"
     JUMP = "timestamp_jump"
     OUTAGE = "outage"
-    FORMAT = "format_change"
-    TRACKS = "tracks_changed"
     LOSS = "loss"
     TAKEOVER = "takeover"
 

@@ -87,8 +87,9 @@ class Timeline:
     def feed(self, events: Sequence[SourceEvent], now_us: int) -> list[TimelineEvent]:
         """Place what arrived at `now_us` (microseconds of a clock that never steps back).
 
-        Returns samples, breaks and format changes in transport order. Samples may be held back for
-        at most two seconds while it is decided whether time is missing.
+        Returns samples, breaks and format changes in transport order. Samples are held back for up
+        to `PROBATION_US` while it is decided whether time is missing, and for up to `DOUBT_WAIT_US`
+        while tracks with clocks of their own are aligned.
         """
         out: list[TimelineEvent] = []
         for event in events:

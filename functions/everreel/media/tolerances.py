@@ -34,7 +34,7 @@ ROUNDING_US = 1_000
 """Ends and starts this near to each other meet: no clock that we read is coarser."""
 
 FRAME_US = 40_000
-"""Distance to the last unit when a reset clock goes on without a pause."""
+"""Least distance to the last unit when a reset clock goes on."""
 
 REFERENCE_WAIT_US = 1_500_000
 """How long tracks with clocks of their own wait for a common reference before arrival decides."""
