@@ -132,14 +132,13 @@ LOOK = FunctionRow(
     memory_mb=256,
     timeout_s=30,
     layers=RUNTIME,
-    settings=("table", "retention_days", "bus", "record_function"),
+    settings=("table", "retention_days", "bus"),
     grants=(
-        # The writes bury a lap that died and note the next one, which may outrun another.
+        # The writes bury a lap that died.
         Grant(
             "table",
-            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
         ),
-        Grant("recorder", ("lambda:InvokeFunction",)),
         _PUBLISH,
     ),
 )

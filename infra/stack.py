@@ -76,16 +76,16 @@ class EverreelStack(Stack):
         return self._functions[row.name]
 
     def _make_functions(self, *, starting: bool) -> None:
+        around = self._surroundings(starting=starting)
         for row in FUNCTIONS:
             if row.starts_recordings is starting:
-                around = self._surroundings(starting=starting)
                 name = "".join(word.capitalize() for word in row.name.split("_"))
                 self._functions[row.name] = LiveFunction(
                     self, name, row, self._artifacts, self._parameters, around
                 )
 
     def _surroundings(self, *, starting: bool) -> Surroundings:
-        """Gather what functions can be given: the recorder once it exists, then the machine."""
+        """Gather what functions can be given; those that start recordings get more."""
         parameters, bucket, table = self._parameters, self._storage.bucket, self._storage.table
         settings = {
             "table": table.table_name,
@@ -107,12 +107,16 @@ class EverreelStack(Stack):
             "api_keys": self._keys.secret.secret_arn,
             "queue": self._bus.abandoned.queue_arn,
         }
-        if RECORDER.name in self._functions:
-            recorder = self._function(RECORDER).alias.function_arn
-            settings["record_function"] = resources["recorder"] = recorder
         if starting:
-            machine = self._workflow.machine.state_machine_arn
-            settings["state_machine"] = resources["supervision"] = machine
+            recorder, machine = self._function(RECORDER).alias, self._workflow.machine
+            settings |= {
+                "record_function": recorder.function_arn,
+                "state_machine": machine.state_machine_arn,
+            }
+            resources |= {
+                "recorder": recorder.function_arn,
+                "supervision": machine.state_machine_arn,
+            }
         return Surroundings(
             settings=settings,
             resources=resources,

@@ -95,7 +95,6 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
     by_owner = {name.split("Role")[0]: found for name, found in invokes.items() if found}
     assert by_owner == {
         "WorkflowSupervision": {"look", "seal_recording"},
-        "Look": {"record_lap"},
         "HttpApi": {"record_lap"},
         "StartRecording": {"record_lap"},
     }
