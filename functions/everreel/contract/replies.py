@@ -121,7 +121,7 @@ class GapReply(Reply):
 class SegmentReply(Reply):
     """One segment."""
 
-    k: Annotated[int, Field(description="Its number: floor(start / segmentSeconds).")]
+    k: Annotated[int, Field(description="Its number: rises, and may have holes.")]
     key: Annotated[str, Field(description="Key of its object in the bucket.")]
     start_seconds: Annotated[float, Field(description="On the recording timeline.")]
     duration_seconds: float

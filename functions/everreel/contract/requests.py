@@ -61,7 +61,7 @@ class OptionsBody(Wire):
             strict=True,
             ge=2,
             le=30,
-            description="Target length of a segment, in seconds: the most that a crash can lose.",
+            description="Target length of a segment, in seconds; each ends at the next keyframe.",
         ),
     ] = 6
     max_idle_seconds: Annotated[

@@ -117,7 +117,7 @@ class Segment:
     """One bucket of the recording: everything from its first keyframe up to the next segment's.
 
     Attributes:
-        k: bucket number, floor(start_us / target duration).
+        k: number: floor(start_us / target duration), plus what breaks have added (docs/time.md).
         start_us: presentation time of the first sample, shared by the tracks.
         end_us: presentation time at which the next segment goes on, or the end of the last sample
             before a break or the end.

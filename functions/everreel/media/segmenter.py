@@ -1,4 +1,4 @@
-"""Cuts the timeline into segments: bucket k holds what starts at the first keyframe after k·D.
+"""Cuts the timeline into segments, each at the first keyframe beyond the bucket it began in.
 
 A segment is a pure function of the source: two recorders that see the same units make the same
 segments, so a hand-over needs no more than an overlap. See docs/time.md.

@@ -54,6 +54,7 @@ class Timeline:
         self._probation_until_us = 0
         self._alignment = Alignment(self._tracks)
         self._same_clock = False
+        self._overlaps = False
         self._recent = RecentUnits()
 
     # ------------------------------------------------------------------ what callers use
@@ -79,7 +80,7 @@ class Timeline:
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
         self._held.clear()
-        self._same_clock = False
+        self._same_clock = self._overlaps = False
         self._alignment.forget()
         for track in self._tracks.values():
             track.joined = track.last_us is None
@@ -249,7 +250,7 @@ class Timeline:
         dts_us, pts_us = times_us
         repeated = self._recent.holds(unit.medium, pts_us, unit.data)
         if repeated:
-            self._same_clock = True
+            self._same_clock = self._overlaps = True
             self._count("repeated")
             return None
         end_us = self._end_us if self._end_us is not None else dts_us
@@ -265,8 +266,10 @@ class Timeline:
             return self._reset(track, dts_us, now_us, out, Cause.RECONNECT)
         self._same_clock = True
         track.joined = True
-        if ahead_us > GAP_US:
-            out.append(Break(Cause.RECONNECT, dts_us, ahead_us, continuous=False))
+        if ahead_us > (GAP_US if self._overlaps else FRAME_US * 3 // 2):
+            # Units are missing, so the group of pictures that runs on cannot be decoded.
+            gap_us = ahead_us if ahead_us > GAP_US else 0
+            out.append(Break(Cause.RECONNECT, dts_us, gap_us, continuous=False))
         if track.last_us is not None and dts_us <= track.last_us and unit.dts is not None:
             return track.last_us + NUDGE_US - dts_us
         return 0

@@ -38,6 +38,9 @@ POLL_S = 0.25
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Pauses between tries to open the source; the last one repeats until the idle time is up."""
 
+LONGEST_BURST_S = 20
+"""A segment of an HLS source is hardly ever longer; its next one comes within this."""
+
 SPARE_S = 5.0
 """Kept of a function's time to write down how the lap ended."""
 
@@ -237,8 +240,7 @@ class _Lap:
         until_s = self._clock.monotonic() + REOPEN_S[min(tries, len(REOPEN_S) - 1)]
         while self._ending() is None and self._clock.monotonic() < until_s:
             self._heart.stop.wait(POLL_S / 2)
-            if self._clock.monotonic() - self._media_at_s >= self._recording.options.segment_s:
-                self._let_go()
+            self._let_go_of_the_silent()
         return error
 
     def _ending(self) -> Reason | None:
@@ -278,8 +280,8 @@ class _Lap:
             self._reached(Status.READY)
         if segments:
             self._store(segments)
-        if not timed and now_s - self._media_at_s >= self._recording.options.segment_s:
-            self._let_go()
+        if not timed:
+            self._let_go_of_the_silent()
         self._cutting.tend(self._publisher.segments)
 
     def _give_way(self, k: int) -> None:
@@ -287,8 +289,19 @@ class _Lap:
         if 0 <= self._heart.heir_k <= k:
             self._heart.relieved.wait(GIVE_WAY_S)
 
+    def _let_go_of_the_silent(self) -> None:
+        """Commit the open segment of a source that went silent: memory is no place to wait in.
+
+        One that comes in bursts is silent between any two of them, and goes on where it was.
+        """
+        patience_s = self._recording.options.segment_s
+        if not self._timeline.paced:
+            patience_s = max(patience_s, LONGEST_BURST_S)
+        if self._clock.monotonic() - self._media_at_s >= patience_s:
+            self._let_go()
+
     def _let_go(self) -> None:
-        """Commit the open segment at the end or in a silence: memory is no place to wait in."""
+        """Commit what is open: the lap ends or nothing comes any more."""
         self._store(self._cutting.close(self._timeline.flush(), self._heart.heir_k))
 
     def _reached(self, status: Status) -> None:

@@ -51,7 +51,7 @@ class Options:
     """What the caller chose, with the defaults of the native API.
 
     Attributes:
-        segment_s: target segment duration, seconds: what a crash can lose at most.
+        segment_s: target segment duration, seconds; a segment lasts up to the keyframe after it.
         max_idle_s: seconds without a publisher after which the recording exits by itself.
         max_duration_s: seconds after which the recording stops; 0 means the deployment's limit.
         container: segment packaging.

@@ -322,6 +322,18 @@ def test_server_that_repeats_its_group_of_pictures_late_when_reopened_then_nothi
     assert timeline.repairs["repeated"] > 25
 
 
+def test_reopened_source_when_a_few_units_are_missing_then_decoding_starts_anew() -> None:
+    arrivals = stream(12)
+    timeline = Timeline()
+    place(timeline, [a for a in arrivals if a.at_us < 7_000_000])
+    timeline.reopened()
+    after = place(timeline, [a for a in arrivals if a.at_us >= 7_300_000])
+    (rejoined,) = breaks(after)
+    assert rejoined.cause is Cause.RECONNECT
+    assert not rejoined.continuous
+    assert steps(samples(after)) == {40_000}
+
+
 def test_outage_that_shows_in_part_when_over_then_one_break_tells_all_of_it() -> None:
     timeline = Timeline()
     place(timeline, stream(5))

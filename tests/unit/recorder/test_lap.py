@@ -156,6 +156,25 @@ def test_lap_when_a_server_repeats_its_last_picture_for_ever_then_it_is_idle() -
     assert pictures(world) == 100
 
 
+def test_lap_when_a_source_sends_bursts_then_no_segment_breaks_between_them() -> None:
+    world = World()
+    burst_us = 6_000_000
+    bursts = [
+        Arrival(-(-(a.at_us + 1) // burst_us) * burst_us, a.event) if a.at_us else a
+        for a in stream(30, gop=50)
+    ]
+    source = Script(world.clock, bursts)
+    source.in_bursts = True
+
+    outcome = world.run(source)
+
+    rows = list(world.recordings.segments(SID))
+    assert outcome.reason is Reason.IDLE
+    assert len(rows) == 15
+    assert not any(row.discontinuity for row in rows)
+    assert pictures(world) == 750
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
