@@ -23,7 +23,9 @@ class Practices:
         failing_again_s: between queries that are not answered properly.
         unclear_s: a task that was not seen to run for so long is lost, however queries fail.
         idle_s: what the service takes for the longest idle time if the request names none.
-        name_after_s: from the first sign of running until the playlist has a name, per layout.
+        writes_playlists: a task makes files, and queries tell their names.
+        individual_name_after_s, mix_name_after_s: from the first sign of running until the
+            playlist has a name.
         name_again_s: from the first query for that name until the second and last.
         requests_per_s: that an application may send.
         tasks: that an application may have at once.
@@ -40,6 +42,7 @@ class Practices:
     gone_again_s: tuple[int, ...] = (5, 10, 15)
     failing_again_s: tuple[int, ...] = (5, 10, 15, 30)
     unclear_s: int = 120
+    writes_playlists: bool = True
     individual_name_after_s: int = 60
     mix_name_after_s: int = 15
     name_again_s: int = 60
@@ -59,5 +62,5 @@ class Practices:
 
 
 CLOUD_RECORDING = Practices(steady_s=60, idle_s=30, tasks=50)
-CLOUD_TRANSCODER = Practices(steady_s=120, idle_s=300, tasks=30)
+CLOUD_TRANSCODER = Practices(steady_s=120, idle_s=300, tasks=30, writes_playlists=False)
 """Outside China; inside it an application may have 100 tasks."""

@@ -45,7 +45,8 @@ class VendorOrder:
         layout: of a recording; a transcoder mixes.
         max_idle_s: seconds without a publisher after which the task exits by itself; 0: the
             vendor's default.
-        request: the vendor's own start request, passed on as it is.
+        request: the vendor's own start request, passed on but for what the other fields say.
+        tokens: with which each of the uids may join, where the channel asks for one.
         restarts: how often a task that was running and is lost is started anew.
     """
 
@@ -55,6 +56,7 @@ class VendorOrder:
     layout: Layout = Layout.MIX
     max_idle_s: int = 0
     request: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     restarts: int = 3
 
 

@@ -94,7 +94,7 @@ def meaning_of(call: Call, answer: Answer) -> Meaning:
         return Meaning.UNFINISHED
     if call is Call.STOP and code in ENDED_ALREADY:
         return Meaning.DONE
-    if call is Call.START and code in RENEW_CODES and 400 <= status < 500:
+    if _cannot_start(call, answer):
         return Meaning.RENEW
     if status == 429 or (call is Call.ACQUIRE and status == 400 and code == NO_ROOM):
         return Meaning.BUSY
@@ -107,6 +107,13 @@ def meaning_of(call: Call, answer: Answer) -> Meaning:
     # Without what it was asked for an answer is of no use: 201 that names no task among them.
     told = {Call.ACQUIRE: answer.ticket, Call.START: answer.task}.get(call, "nothing to tell")
     return Meaning.DONE if told else Meaning.FAILING
+
+
+def _cannot_start(call: Call, answer: Answer) -> bool:
+    """Tell whether this identity is in use: under another one the same request may succeed."""
+    if call is Call.START and 400 <= answer.status < 500 and answer.code in RENEW_CODES:
+        return True
+    return call in {Call.ACQUIRE, Call.START} and answer.status == 409
 
 
 def judge(
@@ -269,7 +276,7 @@ def _running(
         playlist=watch.playlist or answer.playlist,
     )
     pause_s = practices.between_looks_s(tasks)
-    if watch.playlist:
+    if watch.playlist or not practices.writes_playlists:
         return Step(pause_s, "running"), watch
     if watch.names_asked == NAME_QUERIES:
         return Step(pause_s, "running, no playlist found"), watch

@@ -100,7 +100,7 @@ def test_start_when_it_runs_already_then_is_confirmed_like_any_other() -> None:
     assert vendor.times(Call.QUERY)[0] == 5
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
 @pytest.mark.parametrize("call", [Call.ACQUIRE, Call.START])
 def test_start_when_the_request_is_wrong_then_is_given_up_with_the_field(
     call: Call, status: int
@@ -112,9 +112,11 @@ def test_start_when_the_request_is_wrong_then_is_given_up_with_the_field(
     assert vendor.now_s == 0
 
 
-@pytest.mark.parametrize("code", [53, 433])
-def test_start_when_its_uid_or_ticket_is_used_up_then_the_other_uid_at_once(code: int) -> None:
-    vendor = Vendor({Call.START: [Answer(400, code=code), STARTED]})
+@pytest.mark.parametrize("answer", [Answer(400, code=53), Answer(400, code=433), Answer(409)])
+def test_start_when_its_uid_or_ticket_is_used_up_then_the_other_uid_at_once(
+    answer: Answer,
+) -> None:
+    vendor = Vendor({Call.START: [answer, STARTED]})
     vendor.supervise(until_s=20)
     assert vendor.uids() == ["101", "102"]
     assert vendor.times(Call.START) == [0, 0]
@@ -282,6 +284,12 @@ def test_playlist_when_its_name_is_not_known_then_two_queries_ask_for_it(
     assert set(asked_at_s) <= set(queries)
     assert vendor.watch.names_asked == 2
     assert queries[-1] - queries[-2] == 60
+
+
+def test_playlist_when_the_service_writes_none_then_nobody_asks_for_it() -> None:
+    vendor = Vendor({Call.START: [NAMELESS]}, practices=CLOUD_TRANSCODER)
+    vendor.supervise(until_s=400)
+    assert vendor.times(Call.QUERY) == [5, 125, 245, 365]
 
 
 def test_playlist_when_a_query_names_it_then_is_kept() -> None:
