@@ -4,6 +4,7 @@
     ├── CallerError            the request is at fault        → 4xx, never retried
     │   ├── InvalidRequest        a field is wrong              400
     │   ├── NotAuthorised         no or wrong credentials       401
+    │   ├── SignatureRefused      a notice is not from its vendor 401
     │   ├── RecordingNotFound     no such sid                   404
     │   ├── RecordingConflict     already being recorded        409
     │   ├── TicketExpired         resource id too old or unknown 410
@@ -91,6 +92,13 @@ class NotAuthorised(CallerError):
     """The call carries no credentials, or wrong ones."""
 
     code = "not_authorised"
+    http_status = 401
+
+
+class SignatureRefused(CallerError):
+    """A notice is not signed by the vendor that it claims to come from."""
+
+    code = "signature_refused"
     http_status = 401
 
 

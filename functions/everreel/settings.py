@@ -22,6 +22,12 @@ class Settings(BaseSettings):
     api_keys_secret: str = Field(
         default="", description="ARN of the secret that holds the keys callers must present."
     )
+    notice_secrets: str = Field(
+        default="",
+        description=(
+            "ARN of the secret with which vendors sign their notices; without one none is taken."
+        ),
+    )
     source_template: str = Field(
         default="",
         description=(

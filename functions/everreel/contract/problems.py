@@ -20,6 +20,7 @@ _SNAKE = re.compile(r"_([a-z])")
 
 _FIXES = {
     "not_authorised": "send `Authorization: Bearer <secret>` with a key of this deployment",
+    "signature_refused": "give the vendor's console and this deployment the same secret",
     "recording_not_found": "list recordings with GET /v1/recordings",
     "recording_conflict": "stop the recording that the detail names, or use another recorderUid",
     "resource_expired": "call POST /v1/acquire and start within five minutes",
