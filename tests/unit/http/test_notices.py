@@ -5,11 +5,13 @@ from collections.abc import Generator
 import pytest
 from fastapi.testclient import TestClient
 
-from everreel.errors import ServiceFault
+from everreel.errors import ServiceFault, SignatureRefused
 from everreel.events.fan_in import NoticeDoor
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Event
 from everreel.http.app import create_app
+from everreel.settings import Settings
+from everreel.wiring import Wiring
 from tests.unit.doors.memory import Deployment
 from tests.unit.events.test_notices import (
     AGORA_BODY,
@@ -102,6 +104,6 @@ def test_notice_when_signed_and_senseless_then_is_an_invalid_request(api: TestCl
 
 
 def test_deployment_when_it_has_no_secrets_then_takes_no_notice() -> None:
-    deployment = Deployment()
-    with pytest.raises(Exception, match="no secret for notices of agora"):
-        deployment.wiring.notice_door.agora(AGORA_BODY, sha1=AGORA_SHA1, sha256="")
+    wiring = Wiring(Settings())
+    with pytest.raises(SignatureRefused, match="no secret for notices of agora"):
+        wiring.notice_door.agora(AGORA_BODY, sha1=AGORA_SHA1, sha256="")
