@@ -47,7 +47,7 @@ class Parameters:
         arch: of functions and layers, `arm64` or `x86_64`.
         python: minor version of the runtime; the layers must be built for it.
         stack_name: prefix of everything that has a name; up to 30 characters.
-        allow_private_sources: let sources lie at private, loopback and link-local addresses.
+        allow_private_sources: let sources lie at private and loopback addresses.
         source_template: URL with `{channel}` and `{uid}` for requests that name no source.
         max_duration_seconds: when every recording stops; 0 leaves it to the caller.
         retention_days: when objects and rows of ended recordings expire; 0 keeps them.

@@ -1,16 +1,19 @@
 """What a deployment decides, read once from the environment and only by `everreel.wiring`."""
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import os
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PREFIX = "EVERREEL_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Environment variables `EVERREEL_<FIELD>` of every function.
 
     A function gets only those it needs; the stack sets them, docs/settings.md explains them.
     """
 
-    model_config = SettingsConfigDict(env_prefix="EVERREEL_", frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     table: str = Field(default="", description="Name of the state table.")
     bucket: str = Field(default="", description="Bucket that recordings are written to.")
@@ -38,7 +41,7 @@ class Settings(BaseSettings):
     allow_private_sources: bool = Field(
         default=False,
         description=(
-            "Let sources lie at private, loopback and link-local addresses. Off, a caller cannot "
+            "Let sources lie at private and loopback addresses. Off, a caller cannot "
             "make the recorder reach into the network it runs in."
         ),
     )
@@ -74,3 +77,14 @@ class Settings(BaseSettings):
         le=880,
         description="Seconds a lap may run, at most the function's timeout less a margin.",
     )
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the process's environment.
+
+        Raises: pydantic.ValidationError naming the field whose value does not fit.
+        """
+        given = {name: os.environ.get(PREFIX + name.upper()) for name in cls.model_fields}
+        return cls.model_validate(
+            {name: value for name, value in given.items() if value is not None}
+        )

@@ -38,7 +38,7 @@ class Wiring:
         `parts` replace what would be made, by the name of the property: recordings, notices,
         store, bus, runner, guard, keys, notice_door.
         """
-        self.settings = settings if settings is not None else Settings()
+        self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
         self._made: dict[str, Any] = dict(parts)
 

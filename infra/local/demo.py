@@ -28,6 +28,7 @@ from typing import IO, Any
 
 from everreel import redact
 from infra.local.demo_api import ApiRefused, RecordingApi
+from infra.local.demo_logs import save_logs
 from infra.local.demo_screen import Screen, size
 from infra.local.demo_stack import (
     ASSEMBLY,
@@ -164,6 +165,7 @@ class Demo:
         with screen.step("engine", "starting") as step:
             engine = LocalEngine(wish.directory / "engine", log_path=wish.log / "engine.log")
             self._held.enter_context(engine)
+            self._held.callback(save_logs, engine.client("logs"), wish.log)
             step.text = f"up at {engine.endpoint}"
         with screen.step("deploy", "creating the stack") as step:
             outputs = deploy(assembly, engine.client)

@@ -166,9 +166,9 @@ class Director:
         self._healthy()
         after = take.segments[-1]["k"] if take.segments else -1
         take.state = self._api.describe(take.sid, after=after)
-        if take.state["note"] != self._note:
+        if take.state["note"] not in {self._note, ""}:
             self._note = take.state["note"]
-            self._screen.note("recorder", self._note or "has what it waited for")
+            self._screen.note("recorder", self._note)
         if take.status >= READY and take.status != ABNORMAL:
             take.passed("firstKeyframe")
         for segment in take.state["segmentPage"]["items"]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from infra.local.deploy import deploy, synthesise
 from infra.local.engine import ROOT, LocalEngine
 from layers.build import host_arch, host_python
 from tests.e2e.deployment import Deployment
+from tests.e2e.endings import Ended, begin
 from tests.lab import clips
 from tests.lab.publisher import Publisher
 from tests.lab.servers import NginxRtmp
@@ -73,6 +74,26 @@ def nginx() -> Iterator[NginxRtmp]:
     """A media server."""
     with NginxRtmp() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ends_under_way(
+    deployed: Deployment, nginx: NginxRtmp, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Ended]]]:
+    """Recordings that take long to end, going on beside the tests."""
+    pool = ThreadPoolExecutor()
+    try:
+        yield begin(deployed, nginx, tmp_path_factory.mktemp("ends"), pool)
+    finally:
+        # What still goes on (a failed run was cut short) ends with the engine.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def early_beginning(request: pytest.FixtureRequest) -> None:
+    """Let those that take long begin with the first test here, if any test waits for them."""
+    if any("ends" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("ends_under_way")
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,12 @@ class Deployment:
         assert answer.status == 200, answer
         return answer.body
 
+    def of_channel(self, channel: str) -> list[Json]:
+        """List the recordings of a channel, among the newest."""
+        answer = self.call("GET", "/v1/recordings?limit=200")
+        assert answer.status == 200, answer
+        return [each for each in answer.body["recordings"] if each["channel"] == channel]
+
     def stop(self, sid: str) -> Answer:
         """Ask a recording to stop."""
         return self.call("POST", f"/v1/recordings/{sid}/stop")
@@ -298,6 +304,13 @@ class Deployment:
                 raise LabError(f"{what}: no such event\n{self.engine.log_tail()}")
             time.sleep(0.2)
         return found[0]
+
+    def event_of(self, sid: str, kind: str) -> Json:
+        """Wait for an event of a recording."""
+        return self.event(
+            f"{kind} of {sid}",
+            lambda event: event["detail-type"] == kind and event["detail"]["sid"] == sid,
+        )
 
     def kinds(self, sid: str) -> list[str]:
         """List the types of a recording's events, in the order in which they came."""

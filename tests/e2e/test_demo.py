@@ -153,8 +153,11 @@ def test_demo_of_a_source_that_refuses_connections_fails_and_says_why(demo, tmp_
     assert run.wait() == 1
     assert "127.0.0.1:9 cannot be reached" in run.text
     assert "Traceback" not in run.text
-    assert "secretname" not in run.text
-    assert str(tmp_path / "demo" / "log") in run.lines[-1]
+    log = tmp_path / "demo" / "log"
+    assert str(log) in run.lines[-1]
+    assert "source_unreachable" in (log / "aws-lambda-Everreel-record-lap.log").read_text()
+    told = run.text + "".join(path.read_text() for path in log.glob("aws-lambda-*"))
+    assert "secretname" not in told
     summary = json.loads((tmp_path / "demo" / "out" / "summary.json").read_text())
     assert not summary["ok"]
     assert "cannot be reached" in summary["failed"]

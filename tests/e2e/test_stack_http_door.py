@@ -208,16 +208,14 @@ def test_recording_when_sealed_then_players_play_it_from_the_bucket(
 
     assert seen.errors == []
     assert seen.frames > 0
-    assert seen.duration == pytest.approx(story.sealed["recordedSeconds"], abs=0.1)
+    # At a stop sound may reach some frames further than pictures; dash.js ends with the pictures.
+    assert seen.duration == pytest.approx(story.sealed["recordedSeconds"], abs=0.25)
 
 
 def test_events_when_a_recording_lives_and_ends_then_the_bus_tells_its_story(
     deployed: Deployment, story: Story
 ) -> None:
-    deployed.event(
-        "RecordingSealed",
-        lambda e: e["detail-type"] == "RecordingSealed" and e["detail"]["sid"] == story.sid,
-    )
+    deployed.event_of(story.sid, "RecordingSealed")
     kinds = deployed.kinds(story.sid)
 
     assert set(kinds) == {"RecordingStarted", "SegmentCommitted", "LapEnded", "RecordingSealed"}

@@ -5,25 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from everreel.clock import SystemClock
 from everreel.events.memory import MemoryBus
-from everreel.ids import new_resource_id, new_sid
 from everreel.media.hls import entry, media_playlist
 from everreel.media.index import SegmentRow
 from everreel.media.names import Folder
 from everreel.media.segment import Gap
-from everreel.protocols.guard import Guard
-from everreel.protocols.open import open_source
-from everreel.protocols.ports import Source
 from everreel.recorder.lap import OpenSource, run_lap
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.state.memory import MemoryRecordings
-from everreel.state.ports import Recordings, Ticket
-from everreel.state.recording import LapOrder, LapState, Mode, Options, Progress, Recording
+from everreel.state.recording import LapOrder, LapState, Options, Progress
 from everreel.state.status import Status
 from everreel.store.disk import DiskStore
 from everreel.store.ports import ObjectStore
@@ -31,40 +27,10 @@ from tests.lab.compare import Comparison, compare
 from tests.lab.digests import UnitDigest, units_by_part, units_in_playlist
 from tests.lab.process import LabError, wait_until
 from tests.lab.publisher import Publisher
+from tests.servers.started import LANE, LAP, new_recording, open_here
 
-LANE, LAP = "a", 1
 CLOCK = SystemClock()
 SEALED = "sealed.m3u8"
-
-
-def open_here(url: str, cancel: threading.Event) -> Source:
-    """Open a source through the guard of a deployment that may reach this machine."""
-    return open_source(url, Guard(allow_private=True), cancel=cancel)
-
-
-def new_recording(
-    recordings: Recordings, source: str, options: Options, channel: str = "room"
-) -> Recording:
-    """Write the rows that a start writes: ticket, recording, lap 1 invoked."""
-    resource_id, now_us = new_resource_id(), CLOCK.utc_us()
-    recordings.put_ticket(Ticket(resource_id, "lab", channel, "1", now_us + 300_000_000))
-    recording = recordings.create(
-        Recording(
-            sid=new_sid(),
-            app="lab",
-            channel=channel,
-            uid="1",
-            recorder_uid="1",
-            resource_id=resource_id,
-            source=source,
-            mode=Mode.INDIVIDUAL,
-            options=options,
-            status=Status.STARTING,
-            created_utc_us=now_us,
-        )
-    )
-    recordings.invoked(recording.sid, LANE, LAP, "request-1", now_us)
-    return recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +83,7 @@ class Lap:
         self.recording = new_recording(self.recordings, source, chosen)
         self.sid = self.recording.sid
         self.folder = root / Folder("", "room", self.sid).path
+        self.request_id = "request-1"
         self.outcome: Outcome | None = None
         self.crashed: BaseException | None = None
         self.began_utc_us = self.stopped_utc_us = 0
@@ -142,7 +109,7 @@ class Lap:
                 clock=CLOCK,
                 settings=self._settings,
                 deadline_s=CLOCK.monotonic() + self._deadline_s,
-                request_id="request-1",
+                request_id=self.request_id,
             )
         except BaseException as error:  # noqa: BLE001 - what a test is to see
             self.crashed = error
@@ -284,7 +251,7 @@ class Lap:
 
 def check_rows(rows: Sequence[SegmentRow]) -> None:
     """Hold an index to what every reader relies on: ascending, no overlap, gaps written down."""
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         assert before.k < after.k
         end_us = before.start_us + before.duration_us
         assert after.start_us >= end_us - 1, (before.k, after.k)
@@ -293,5 +260,3 @@ def check_rows(rows: Sequence[SegmentRow]) -> None:
             assert after.gap is not None, f"undeclared hole of {hole_us} us before {after.k}"
             assert after.discontinuity
     assert all(row.duration_us > 0 for row in rows)
-
-

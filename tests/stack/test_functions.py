@@ -107,7 +107,7 @@ def test_settings_when_handed_over_then_they_are_fields_that_can_be_read(
     assert set(given) == {f"EVERREEL_{name.upper()}" for name in row.settings}
     for key, value in given.items():
         monkeypatch.setenv(key, value if isinstance(value, str) else "a name made by the cloud")
-    read = Settings()
+    read = Settings.from_environment()
     for name in row.settings:
         assert getattr(read, name) != ""
 

@@ -28,7 +28,7 @@ def poster(media: bytes) -> bytes:
             frame = next(container.decode(container.streams.video[0]), None)
             if frame is None:
                 raise SourceUnsupported("the first segment holds no picture that decodes")
-            image = frame.to_image()
+            image = frame.to_image()  # type: ignore[no-untyped-call]
     except av.FFmpegError as error:
         raise SourceUnsupported(f"the first picture does not decode: {error.strerror}") from error
     image.thumbnail((WIDEST, WIDEST))

@@ -17,7 +17,7 @@ from everreel.lifecycle.ports import Runner
 from everreel.lifecycle.requests import StartRequest
 from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Page, Recordings, Ticket
-from everreel.state.recording import FIRST_LANE, Lap, LapOrder, Options, Recording
+from everreel.state.recording import FIRST_LANE, Lap, LapOrder, LapState, Options, Recording
 from everreel.state.status import LIVE, Status
 
 TICKET_S = 300
@@ -26,16 +26,18 @@ TICKET_S = 300
 REQUEST_KEY_S = 86_400
 """A door's own request key stands for a resource id that nobody waits with: a day for repeats."""
 
+MOST_UNTOLD = 100
+"""Segments after its last beat that a dead lap can have committed, with room to spare."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A recording as a query sees it at `taken_utc_us`; `stored`: it holds a segment."""
+    """A recording as a query sees it at `taken_utc_us`."""
 
     recording: Recording
     laps: Sequence[Lap]
     inits: Sequence[InitRow]
     taken_utc_us: int
-    stored: bool
 
 
 class Lifecycle:
@@ -138,13 +140,12 @@ class Lifecycle:
 
     def query(self, sid: str) -> Snapshot:
         """Return everything known about a recording. Raises: RecordingNotFound."""
-        recording, laps = self._find(sid), self._recordings.laps(sid)
+        recording = self._find(sid)
         return Snapshot(
             recording,
-            laps,
+            [self._completed(recording, lap) for lap in self._recordings.laps(sid)],
             self._recordings.inits(sid),
             self._clock.utc_us(),
-            stored=self._holds_a_segment(recording, laps),
         )
 
     def segments(self, sid: str, *, after: int, limit: int) -> Sequence[SegmentRow]:
@@ -159,13 +160,30 @@ class Lifecycle:
         """Ask a recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
         return self._recordings.request_stop(sid, self._clock.utc_us())
 
-    def _holds_a_segment(self, recording: Recording, laps: Sequence[Lap]) -> bool:
-        """Tell whether anything is stored; asks the index only where a lap may have died silent."""
-        if any(lap.progress.segments for lap in laps):
-            return True
-        return recording.origin_utc_us != 0 and bool(
-            self.segments(recording.sid, after=-1, limit=1)
+    def _completed(self, recording: Recording, lap: Lap) -> Lap:
+        """Add to the last beat of a lap that died what it committed afterwards."""
+        told = lap.progress
+        if lap.state is not LapState.DEAD:
+            return lap
+        k = told.media_us // (recording.options.segment_s * MICROSECONDS)
+        later = [
+            row
+            for row in self.segments(recording.sid, after=k - 1, limit=MOST_UNTOLD)
+            if (row.lane, row.lap) == (lap.lane, lap.lap)
+            and row.start_us + row.duration_us > told.media_us
+        ]
+        if not later:
+            return lap
+        end_us = later[-1].start_us + later[-1].duration_us
+        progress = replace(
+            told,
+            segments=told.segments + len(later),
+            bytes=told.bytes + sum(row.size for row in later),
+            media_us=end_us,
+            received_us=max(told.received_us, end_us),
+            recorded_us=told.recorded_us + sum(row.media_us for row in later),
         )
+        return replace(lap, progress=progress)
 
     def _find(self, sid: str) -> Recording:
         recording = self._recordings.find(sid)

@@ -217,7 +217,7 @@ def _files(snapshot: Snapshot, bucket: str) -> list[FileReply]:
     """List the objects besides segments: those that are there and those that seal will write."""
     recording = snapshot.recording
     folder = _folder(recording)
-    if not snapshot.stored:
+    if not any(lap.progress.segments for lap in snapshot.laps):
         return []
     sealed = recording.sealed_utc_us != 0
     # Seal makes these if it can; the manifest lists those that it made.

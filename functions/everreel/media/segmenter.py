@@ -6,17 +6,19 @@ segments, so a hand-over needs no more than an overlap. See docs/time.md.
 
 from collections.abc import Iterable
 
-from everreel.media.access_unit import Codec, Medium, TrackFormat
-from everreel.media.bitstream.describe import frame_samples
+from everreel.media.access_unit import Medium, TrackFormat
 from everreel.media.decode_order import in_decode_order
+from everreel.media.open_segment import Closing, OpenSegment
 from everreel.media.segment import (
     Break,
+    Cause,
     FormatChange,
     Gap,
     Sample,
     Segment,
     TimelineEvent,
 )
+from everreel.media.tolerances import GAP_US
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
 
@@ -41,35 +43,6 @@ LARGEST_BYTES = 64 * 1024 * 1024
 _ORDER = {VIDEO: 0, AUDIO: 1}
 
 
-class _Open:
-    """The segment being built."""
-
-    __slots__ = (
-        "bytes",
-        "discontinuity",
-        "formats",
-        "gap",
-        "independent",
-        "k",
-        "start_us",
-        "units",
-    )
-
-    def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
-        self.k = k
-        self.start_us = start_us
-        self.formats = formats
-        self.units: dict[Medium, list[Sample]] = {VIDEO: [], AUDIO: []}
-        self.discontinuity = False
-        self.gap: Gap | None = None
-        self.independent = True
-        self.bytes = 0
-
-    def add(self, sample: Sample) -> None:
-        self.units[sample.medium].append(sample)
-        self.bytes += len(sample.data)
-
-
 class Segmenter:
     """Builds segments from the events of a `Timeline`.
 
@@ -88,15 +61,18 @@ class Segmenter:
         self._target_us = target_us
         self._formats: dict[Medium, TrackFormat] = {}
         self._changed: set[Medium] = set()
-        self._open: _Open | None = None
-        self._closing: tuple[_Open, int] | None = None
-        self._pending: Break | None = None
+        self._open: OpenSegment | None = None
+        self._closing: Closing | None = None
+        self._pending_us: int | None = None
         self._held: list[Sample] = []
         self._pictures_before_key = 0
         self._video_us: int | None = None
         self._epoch_us = 0
         self._last_k = -1
+        self._shift_k = 0
         self._next_gap: Gap | None = None
+        self._cause = Cause.LOSS
+        self._ended_us = 0
         self._out: list[Segment] = []
 
     # ------------------------------------------------------------------ what callers use
@@ -146,11 +122,12 @@ class Segmenter:
         self._formats[medium] = track_format
 
     def _break(self, event: Break) -> None:
+        self._cause = event.cause
         at_us = event.at_us - (self.origin_us or 0)
         gap = Gap(event.cause, at_us - event.gap_us, event.gap_us) if event.gap_us else None
         if self._open is not None and event.continuous:
             self._resolve_pending()
-            self._pending = event
+            self._pending_us = at_us - event.gap_us
             self._next_gap = gap
             return
         self._resolve_pending()
@@ -196,8 +173,8 @@ class Segmenter:
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
         self._epoch_us = first.pts_us
-        self._open.discontinuity = self._last_k >= 0
-        self._open.gap, self._next_gap = self._next_gap, None
+        self._open.discontinuity = self._last_k >= 0 or self._closing is not None
+        self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()
         self._pictures_before_key = 0
         self._video_us = None
@@ -208,26 +185,49 @@ class Segmenter:
             else:
                 self._audio(self._open, sample)
 
-    def _new(self, start_us: int) -> _Open:
+    def _gap_before(self, start_us: int) -> Gap | None:
+        """Tell what is missing before a new epoch: the wait for its first keyframe counts too."""
+        known = self._next_gap
+        missing_us = start_us - self._ended_us
+        if self._last_k < 0 or self._closing is not None or missing_us <= 0:
+            return known
+        if known is None and missing_us <= GAP_US:
+            return None
+        return Gap(known.cause if known else self._cause, self._ended_us, missing_us)
+
+    def _new(self, start_us: int) -> OpenSegment:
         last_k = self._last_k
         if self._open is not None:
             last_k = max(last_k, self._open.k)
-        return _Open(max(start_us // self._target_us, last_k + 1), start_us, dict(self._formats))
+        elif self._closing is not None:
+            last_k = max(last_k, self._closing.segment.k)
+        bucket = start_us // self._target_us
+        self._shift_k = max(self._shift_k, last_k + 1 - bucket)
+        return OpenSegment(bucket + self._shift_k, start_us, dict(self._formats))
+
+    def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
+        """Tell whether a segment that may be cut here has to be."""
+        target_us = self._target_us
+        return (
+            sample.pts_us // target_us > current.start_us // target_us
+            or current.bytes + len(sample.data) > LARGEST_BYTES
+        )
 
     # ------------------------------------------------------------------ samples of an open segment
 
-    def _video(self, current: _Open, sample: Sample) -> None:
-        if self._pending is not None:
+    def _video(self, current: OpenSegment, sample: Sample) -> None:
+        if self._pending_us is not None:
             if sample.keyframe:
                 self._cut_at_break(sample)
                 return
+            self._video_us = sample.pts_us  # pictures are back: sound alone cuts no more
             self._resolve_pending()
-        if self._closing is not None and sample.pts_us > self._closing[1] + SKEW_US:
+        if self._closing is not None and sample.pts_us > self._closing.at_us + SKEW_US:
             self._finish_closing(None)
         pictures = current.units[VIDEO]
         if sample.keyframe:
             if pictures:
-                must = bool(self._changed) or sample.pts_us // self._target_us > current.k
+                must = bool(self._changed) or self._outgrown(current, sample)
             else:
                 must = bool(current.units[AUDIO]) and sample.pts_us > current.start_us
             if must:
@@ -243,26 +243,30 @@ class Segmenter:
         if self._video_us is None or sample.pts_us > self._video_us:
             self._video_us = sample.pts_us
 
-    def _audio(self, current: _Open, sample: Sample) -> None:
+    def _audio(self, current: OpenSegment, sample: Sample) -> None:
+        closing = self._closing
+        if closing is not None and sample.pts_us < closing.at_us:
+            if AUDIO in closing.segment.formats and AUDIO not in self._changed:
+                closing.segment.add(sample)
+            else:
+                self.dropped[AUDIO] += 1
+            return
         if sample.pts_us < self._epoch_us:
             self.dropped[AUDIO] += 1  # both tracks of an epoch start with its first keyframe
             return
-        if self._pending is not None:
-            if self._has_video(sample.pts_us):
+        if self._pending_us is not None:
+            if self._has_video(self._pending_us):
+                # Whether the group of pictures runs on decides where this sound belongs.
                 self._held.append(sample)
                 if sample.pts_us - self._held[0].pts_us > SKEW_US:
                     self._resolve_pending()
                 return
             self._cut_at_break(sample)
             return
-        closing = self._closing
         if closing is not None:
-            if sample.pts_us < closing[1]:
-                closing[0].add(sample)
-                return
             self._finish_closing(sample.pts_us)
         if not self._has_video(sample.pts_us) and (
-            sample.pts_us // self._target_us > current.k or AUDIO in self._changed
+            self._outgrown(current, sample) or AUDIO in self._changed
         ):
             current = self._cut(current, sample.pts_us)
             self._finish_closing(sample.pts_us)
@@ -278,7 +282,7 @@ class Segmenter:
 
     # ------------------------------------------------------------------ cutting
 
-    def _cut(self, current: _Open, at_us: int) -> _Open:
+    def _cut(self, current: OpenSegment, at_us: int) -> OpenSegment:
         """Go on with a new segment from `at_us`; the old one still waits for its late audio."""
         self._finish_closing(None)
         fresh = self._new(at_us)
@@ -294,31 +298,35 @@ class Segmenter:
             current.bytes -= len(sample.data)
             fresh.add(sample)
         self._open = fresh
-        self._closing = (current, at_us)
+        self._closing = Closing(current, at_us, broken=False)
         if moved:
             self._finish_closing(moved[0].pts_us)
         return fresh
 
     def _cut_at_break(self, first: Sample) -> None:
         """Let the pending break end the open segment; decoding starts anew with `first`."""
-        self._pending = None
+        self._pending_us = None
         held, self._held = self._held, []
-        gap, self._next_gap = self._next_gap, None
         early = [sample for sample in held if sample.pts_us < first.pts_us]
-        if gap is None and self._open is not None:
+        if self._next_gap is None and self._open is not None:
+            # The clock jumped and nothing is missing: sound from before `first` may still come.
             for sample in early:
                 self._open.add(sample)
-            early = []
-        self._finish_all()
-        self._next_gap = gap
-        self.dropped[AUDIO] += len(early)
+            self._finish_closing(None)
+            self._closing = Closing(self._open, first.pts_us, broken=True)
+            self._open = None
+        else:
+            gap, self._next_gap = self._next_gap, None
+            self._finish_all()
+            self._next_gap = gap
+            self.dropped[AUDIO] += len(early)
         self._begin([first, *(sample for sample in held if sample.pts_us >= first.pts_us)])
 
     def _resolve_pending(self) -> None:
         """The break lies inside a group of pictures that ran on: note it and keep every unit."""
-        if self._pending is None or self._open is None:
+        if self._pending_us is None or self._open is None:
             return
-        self._pending = None
+        self._pending_us = None
         held, self._held = self._held, []
         self._open.gap = _joined(self._open.gap, self._next_gap)
         self._next_gap = None
@@ -328,8 +336,11 @@ class Segmenter:
     def _finish_closing(self, next_audio_us: int | None) -> None:
         if self._closing is None or self._open is None:
             return
-        closing, at_us = self._closing
+        closing, at_us, broken = self._closing
         self._closing = None
+        if broken:
+            self._emit(closing, min(at_us, closing.end_us), {})
+            return
         next_pts = {VIDEO: at_us} if closing.units[VIDEO] else {}
         if next_audio_us is not None:
             next_pts[AUDIO] = next_audio_us
@@ -341,15 +352,16 @@ class Segmenter:
             self._emit(self._open, None, {})
             self._open = None
 
-    def _emit(self, done: _Open, end_us: int | None, next_pts: dict[Medium, int]) -> None:
+    def _emit(self, done: OpenSegment, end_us: int | None, next_pts: dict[Medium, int]) -> None:
         samples = {medium: units for medium, units in done.units.items() if units}
         if not samples:
             return
         if VIDEO in samples:
             samples[VIDEO] = in_decode_order(samples[VIDEO])
         if end_us is None:
-            end_us = max(_end_of(units, done.formats[medium]) for medium, units in samples.items())
+            end_us = done.end_us
         self._last_k = done.k
+        self._ended_us = end_us
         self._out.append(
             Segment(
                 k=done.k,
@@ -370,16 +382,3 @@ def _joined(first: Gap | None, second: Gap | None) -> Gap | None:
     if first is None or second is None:
         return first or second
     return Gap(first.cause, first.start_us, first.duration_us + second.duration_us)
-
-
-def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
-    """Presentation end of a track's last sample before a break, where nothing follows."""
-    last_us = max(sample.pts_us for sample in units)
-    if track_format.medium is AUDIO:
-        samples = frame_samples(track_format, units[-1].data)
-        rate = 48_000 if track_format.codec is Codec.OPUS else track_format.sample_rate
-        return last_us + (samples * 1_000_000 + rate // 2) // rate
-    if len(units) == 1:
-        return last_us + 40_000
-    first_us = min(sample.pts_us for sample in units)
-    return last_us + (last_us - first_us) // (len(units) - 1)

@@ -11,6 +11,7 @@ break. The segmenter moves it to the recording timeline, whose zero is the first
 from collections.abc import Sequence
 
 from everreel.media.access_unit import AccessUnit, ClockReference, Medium, SourceEvent, TrackFormat
+from everreel.media.alignment import Alignment
 from everreel.media.recent_units import RecentUnits
 from everreel.media.segment import Break, Cause, FormatChange, Sample, TimelineEvent
 from everreel.media.tolerances import (
@@ -23,7 +24,6 @@ from everreel.media.tolerances import (
     JUMP_BACK_US,
     NUDGE_US,
     PROBATION_US,
-    REFERENCE_WAIT_US,
     SILENCE_US,
     STEP_US,
 )
@@ -37,17 +37,14 @@ class Timeline:
 
     Attributes:
         repairs: how often each kind of repair was made.
+        paced: the source sends media as it happens, so media that stays late after a silence means
+            time is missing. False for sources that deliver in bursts (HLS).
     """
 
-    def __init__(self, *, paced: bool = True) -> None:
-        """Start with no clock: the first unit defines it.
-
-        Args:
-            paced: the source sends media as it happens, so media that stays late after a silence
-                means time is missing. False for sources that deliver in bursts (HLS).
-        """
+    def __init__(self) -> None:
+        """Start with no clock: the first unit defines it."""
         self.repairs: dict[str, int] = {}
-        self._paced = paced
+        self.paced = True
         self._tracks: dict[Medium, TrackClock] = {}
         self._shift_us = 0
         self._end_us: int | None = None
@@ -55,7 +52,7 @@ class Timeline:
         self._delay_us: int | None = None
         self._held: list[tuple[int, AccessUnit | TrackFormat]] = []
         self._probation_until_us = 0
-        self._reference_until_us: int | None = None
+        self._alignment = Alignment(self._tracks)
         self._same_clock = False
         self._recent = RecentUnits()
 
@@ -69,16 +66,18 @@ class Timeline:
         """
         return self._delay_us or 0
 
+    @property
+    def repeated(self) -> int:
+        """Units dropped so far because a server had sent them before."""
+        return self.repairs.get("repeated", 0)
+
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
         self._held.clear()
-        self._reference_until_us = None
         self._same_clock = False
+        self._alignment.forget()
         for track in self._tracks.values():
             track.joined = track.last_us is None
-            if track.aligned:  # RTP: ticks and their meaning belong to one session
-                track.raw = None
-                track.aligned = False
 
     def feed(self, events: Sequence[SourceEvent], now_us: int) -> list[TimelineEvent]:
         """Place what arrived at `now_us` (microseconds of a clock that never steps back).
@@ -95,7 +94,7 @@ class Timeline:
                     self._place(event, now_us, out)
                 self._now_us = now_us
             elif isinstance(event, ClockReference):
-                self._reference(event, out)
+                self._alignment.reference(event)
             elif self._held:
                 self._held.append((now_us, event))
             else:
@@ -107,8 +106,10 @@ class Timeline:
     def flush(self) -> list[TimelineEvent]:
         """Give out what is held back: the connection ended."""
         out: list[TimelineEvent] = []
-        if self._reference_until_us is not None:
-            self._align_by_arrival()
+        if self._alignment.waiting:
+            self._alignment.end(self._held)
+        elif self._held and not self._all_joined():
+            self._decide(self._probation_until_us, out)
         self._release(out)
         return out
 
@@ -197,7 +198,7 @@ class Timeline:
             return NUDGE_US - step_us
         ahead_us = dts_us - (end_us if end_us is not None else dts_us)
         if ahead_us > GAP_US:
-            if step_us - (now_us - track.arrived_us) > JUMP_AHEAD_US and self._paced:
+            if step_us - (now_us - track.arrived_us) > JUMP_AHEAD_US and self.paced:
                 return self._reset(track, dts_us, now_us, out, Cause.JUMP)
             # Every track paused and the clock went on: the time is real, the media is missing.
             out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
@@ -210,13 +211,14 @@ class Timeline:
         end_us = self._end_us if self._end_us is not None else dts_us
         paused_us = max(0, now_us - self._arrived_us())
         gap_us = paused_us if paused_us > GAP_US else 0
-        at_us = end_us + max(gap_us, FRAME_US)
+        at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
         move_us = at_us - dts_us
         self._shift_us += move_us
         self._delay_us = now_us - at_us
         self._recent.clear()
         for other in self._tracks.values():
-            other.stale_us = None if other.last_us is None else other.last_us + move_us
+            stale_us = None if other.last_us is None else other.last_us + move_us
+            other.stale_us = stale_us if cause is Cause.JUMP else None  # a new connection has none
             other.last_us = None
             other.joined = True
         track.stale_us = None
@@ -273,11 +275,16 @@ class Timeline:
 
     def _must_hold(self, unit: AccessUnit, now_us: int) -> bool:
         """Hold units while tracks lack a common clock, and after a silence."""
-        if unit.dts is None and not self._tracks_aligned(unit, now_us):
-            return True
-        if not self._paced or self._end_us is None or now_us - self._now_us <= SILENCE_US:
+        if unit.dts is None:
+            running = self._end_us is not None and self._all_joined()
+            begins_us = now_us - self.delay_us - self._shift_us if running else None
+            if self._alignment.needs_time(unit, now_us, begins_us):
+                return True
+        if not self.paced or self._end_us is None:
             return False
-        if not all(track.joined for track in self._tracks.values()):
+        if not self._all_joined():
+            return self._may_be_another_life(unit, now_us)
+        if now_us - self._now_us <= SILENCE_US:
             return False
         self._probation_until_us = now_us + PROBATION_US
         if self._delay_us is not None:
@@ -286,11 +293,9 @@ class Timeline:
 
     def _decide(self, now_us: int, out: list[TimelineEvent]) -> None:
         """Release held units once it is known what the silence before them was."""
-        if self._reference_until_us is not None:
-            if now_us < self._reference_until_us:
-                return
-            self._align_by_arrival()
-            self._release(out)
+        if self._alignment.waiting:
+            if self._alignment.settle(self._held, now_us):
+                self._release(out)
             return
         newest = next(
             ((at, u) for at, u in reversed(self._held) if isinstance(u, AccessUnit)), None
@@ -299,8 +304,38 @@ class Timeline:
         if late_us < CATCH_UP_US:
             self._release(out)
         elif now_us >= self._probation_until_us:
-            self._insert_outage(late_us, out)
+            if self._all_joined():
+                self._insert_outage(late_us, out)
+            else:
+                self._begin_anew(out)
             self._release(out)
+
+    def _all_joined(self) -> bool:
+        return all(track.joined for track in self._tracks.values())
+
+    def _may_be_another_life(self, unit: AccessUnit, now_us: int) -> bool:
+        """Hold units that we have already and that come late, on a new connection.
+
+        Servers repeat what they keep, which ends with the present; a publisher that plays the same
+        stream from its start again stays late. Only time tells.
+        """
+        track = self._tracks.get(unit.medium)
+        if track is None or unit.dts is None or self._same_clock:
+            return False
+        pts_us = track.to_us(track.peek(unit.pts)) + self._shift_us
+        late = self._late_us(now_us, unit) >= CATCH_UP_US
+        if not late or not self._recent.holds(unit.medium, pts_us, unit.data):
+            return False
+        self._probation_until_us = now_us + PROBATION_US
+        return True
+
+    def _begin_anew(self, out: list[TimelineEvent]) -> None:
+        """What was repeated stays late: it is another life of the same stream."""
+        arrived_us, unit = next((at, u) for at, u in self._held if isinstance(u, AccessUnit))
+        first_us = self._peek_us(unit)
+        if first_us is not None:
+            track = self._tracks[unit.medium]
+            self._end_us = first_us + self._reset(track, first_us, arrived_us, out, Cause.RECONNECT)
 
     def _late_us(self, arrived_us: int, unit: AccessUnit) -> int:
         at_us = self._peek_us(unit)
@@ -321,14 +356,17 @@ class Timeline:
             return
         if not -JUMP_BACK_US < first_us - end_us < JUMP_AHEAD_US:
             return  # a jump, which `_place` will see for itself
+        at_us = first_us + late_us
+        shown_us = first_us - end_us  # a part of the outage may show in the timestamps
+        gap_us = late_us + (shown_us if shown_us > GAP_US else 0)
         self._shift_us += late_us
         for track in self._tracks.values():
             if track.last_us is not None:
                 track.last_us += late_us
-        self._end_us = end_us + late_us
+        self._end_us = max(end_us + late_us, at_us)
         self._recent.clear()
         self._count("outage")
-        out.append(Break(Cause.OUTAGE, first_us + late_us, late_us, continuous=True))
+        out.append(Break(Cause.OUTAGE, at_us, gap_us, continuous=True))
 
     def _release(self, out: list[TimelineEvent]) -> None:
         held, self._held = self._held, []
@@ -337,48 +375,3 @@ class Timeline:
                 self._set_format(event, out)
             else:
                 self._place(event, arrived_us, out)
-
-    # ------------------------------------------------------------------ tracks with own clocks
-
-    def _reference(self, ref: ClockReference, out: list[TimelineEvent]) -> None:
-        """Tie a track to the shared clock: by the first reference of a connection only.
-
-        Later ones would move the track by the jitter of its sender's reports.
-        """
-        track = self._tracks.get(ref.medium)
-        if track is None or track.aligned:
-            return
-        track.align(ref.ticks, ref.common_us)
-        if self._reference_until_us is not None and self._all_aligned():
-            self._reference_until_us = None
-            self._release(out)
-
-    def _all_aligned(self) -> bool:
-        return all(track.aligned for track in self._tracks.values())
-
-    def _tracks_aligned(self, unit: AccessUnit, now_us: int) -> bool:
-        if self._all_aligned():
-            return True
-        track = self._tracks.get(unit.medium)
-        if track is None or (track.aligned and self._end_us is not None):
-            return True
-        if len(self._tracks) == 1:
-            track.aligned = True  # nothing to align with
-            return True
-        if self._end_us is not None and all(other.joined for other in self._tracks.values()):
-            # A track that appears late and without a reference: it starts now.
-            track.align(unit.pts, now_us - self.delay_us - self._shift_us)
-            return True
-        self._reference_until_us = now_us + REFERENCE_WAIT_US
-        return False
-
-    def _align_by_arrival(self) -> None:
-        """No reference came for some track: what arrived together was captured together."""
-        self._reference_until_us = None
-        for track in self._tracks.values():
-            track.aligned = False
-        for arrived_us, unit in self._held:
-            if isinstance(unit, AccessUnit):
-                track = self._tracks[unit.medium]
-                if not track.aligned:
-                    track.align(unit.pts, arrived_us)

@@ -35,3 +35,9 @@ FRAME_US = 40_000
 
 REFERENCE_WAIT_US = 1_500_000
 """How long tracks with clocks of their own wait for a common reference before arrival decides."""
+
+DOUBT_WAIT_US = 6_000_000
+"""How long they wait for a better one if arrival contradicts it: senders report every 5 s."""
+
+TOGETHER_US = 500_000
+"""What is captured together arrives together, within this."""

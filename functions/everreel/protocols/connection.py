@@ -32,7 +32,7 @@ GATHER = 256 * 1024
 SEND_BUFFER_MAX = 1024 * 1024
 SEND_STUCK_S = 5.0
 # A cancel flag cannot wake a poll: look at it this often.
-_CANCEL_SLICE_S = 0.2
+_CANCEL_SLICE_S = 0.24
 
 
 class Cancel(Protocol):

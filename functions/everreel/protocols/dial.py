@@ -77,6 +77,11 @@ class DialledSource:
         self._source: Source | None = None
         self._begin(url, guard.check_syntax(url, schemes))
 
+    @property
+    def in_bursts(self) -> bool:
+        """Tell that a connection delivers media as it happens."""
+        return False
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

@@ -98,6 +98,11 @@ class HlsSource:
         self._failure: SourceError | None = None
         self._script = self._run()
 
+    @property
+    def in_bursts(self) -> bool:
+        """Tell that media comes a segment at a time."""
+        return True
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

@@ -60,6 +60,14 @@ class Source(Protocol):
     passed the guard; `close` is immediate and may be called twice and from another thread.
     """
 
+    @property
+    def in_bursts(self) -> bool:
+        """Whether media comes a segment at a time (HLS), so that lateness says nothing.
+
+        Known once `read` has returned events.
+        """
+        ...
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

@@ -3,11 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError
+from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError, StoreTooSlow
 from everreel.events.ports import Event, EventBus, Happening
-from everreel.media.access_unit import Medium, SourceEvent
+from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
 from everreel.media.segment import Segment
 from everreel.media.segmenter import Segmenter
 from everreel.media.timeline import Timeline
@@ -37,6 +38,11 @@ POLL_S = 0.25
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 3.0)
 """Pauses between tries to open the source; the last one repeats until the idle time is up."""
 
+SPARE_S = 5.0
+"""Kept of a function's time to write down how the lap ended."""
+
+LONGEST_DRAIN_S = 120.0
+"""How long a store that does not answer is waited for at the end, if the function has the time."""
 
 OpenSource = Callable[[str, threading.Event], Source]
 """Opens a URL through the guard; gives up when the event is set."""
@@ -75,8 +81,13 @@ def run_lap(
     publisher = Publisher(recording, order, store=store, recordings=recordings, bus=bus)
     lap = _Lap(recording, order, open_source, publisher, recordings, clock, settings, deadline_s)
     outcome = lap.run()
-    if not outcome.fenced:
+    if outcome.fenced:
+        return outcome
+    try:
         _close(outcome, order, recordings, bus, clock)
+    except FenceLost as lost:
+        log.warning("buried before it could end: %s", lost.message)
+        return replace(outcome, fenced=True)
     return outcome
 
 
@@ -137,7 +148,7 @@ class _Lap:
         self._status = Status.STARTING
         self._note = ""
         self._reopens = 0
-        self._timeline = Timeline(paced=not _comes_in_bursts(recording.source))
+        self._timeline = Timeline()
         self._segmenter = Segmenter(options.segment_s * MICROSECONDS)
         self._packager = Packager(options.container)
         self._uploads: UploadQueue[Packaged] = UploadQueue(
@@ -197,6 +208,7 @@ class _Lap:
                     events = source.read(POLL_S)
                     if events:
                         tries, lost = 0, None
+                        self._timeline.paced = not source.in_bursts
                     self._take(events)
             except SourceError as error:
                 self._store(self._segmenter.feed(self._timeline.flush()))
@@ -218,6 +230,8 @@ class _Lap:
         until_s = self._clock.monotonic() + REOPEN_S[min(tries, len(REOPEN_S) - 1)]
         while self._ending() is None and self._clock.monotonic() < until_s:
             self._heart.stop.wait(POLL_S / 2)
+            if self._clock.monotonic() - self._media_at_s >= self._recording.options.segment_s:
+                self._let_go()
         return error
 
     def _ending(self) -> Reason | None:
@@ -241,15 +255,26 @@ class _Lap:
         events = wanted(events, self._recording.options.subscribe)
         now_s = self._clock.monotonic()
         if events:
-            self._media_at_s = now_s
             self._note = ""
             if self._status < Status.PARTLY_READY:
                 self._reached(Status.PARTLY_READY)
-        segments = self._segmenter.feed(self._timeline.feed(events, round(now_s * MICROSECONDS)))
+        known = self._timeline.repeated
+        timed = self._timeline.feed(events, round(now_s * MICROSECONDS))
+        # Neither a server's clock reports nor what it repeats mean that somebody publishes.
+        units = sum(isinstance(event, AccessUnit) for event in events)
+        if units > self._timeline.repeated - known:
+            self._media_at_s = now_s
+        segments = self._segmenter.feed(timed)
         if self._status < Status.READY and self._segmenter.origin_us is not None:
             self._reached(Status.READY)
         if segments:
             self._store(segments)
+        if not timed and now_s - self._media_at_s >= self._recording.options.segment_s:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Commit the open segment of a source that went silent: memory is no place to wait in."""
+        self._store([*self._segmenter.feed(self._timeline.flush()), *self._segmenter.flush()])
 
     def _reached(self, status: Status) -> None:
         self._status = status
@@ -274,11 +299,17 @@ class _Lap:
         try:
             segments = self._segmenter.feed(self._timeline.flush())
             self._store([*segments, *self._segmenter.flush()])
-            drained = self._uploads.close(drain_s=self._settings.drain_s - 5.0)
+            left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()
+            drained = self._uploads.close(drain_s=min(max(left_s - SPARE_S, 0.0), LONGEST_DRAIN_S))
             if self._uploads.failure is not None:
                 raise self._uploads.failure
-            if drained:
-                self._publisher.finish()
+            if not drained:
+                raise StoreTooSlow(
+                    "the lap had to end before the store took all that was received "
+                    f"({self._uploads.waiting_for_store or 'slow, no error'}); "
+                    "check the bucket's health and its region"
+                )
+            self._publisher.finish()
         except FenceLost:
             self._heart.fenced.set()
         except EverreelError as error:
@@ -317,8 +348,3 @@ def _reason_of(error: EverreelError) -> Reason:
     if error.blame is Blame.DESTINATION:
         return Reason.DESTINATION_FAILED
     return Reason.FAULT
-
-
-def _comes_in_bursts(url: str) -> bool:
-    """HLS delivers a segment at a time, so lateness says nothing about missing media."""
-    return ".m3u8" in url.lower()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from everreel.clock import Clock
-from everreel.errors import EverreelError, Retry, StoreTooSlow
+from everreel.errors import EverreelError, Retry, ServiceFault, StoreTooSlow
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,12 @@ class UploadQueue(Generic[Item]):
                 if not self._items or self._abandoned:
                     return
                 item = self._items[0]
-            error = self._insist(item)
+            try:
+                error = self._insist(item)
+            except Exception as bug:
+                # The outermost loop of this thread: were it to die in silence, so would the media.
+                log.exception("storing failed")
+                error = ServiceFault(f"storing a segment failed: {type(bug).__name__}; see the log")
             with self._changed:
                 if error is not None:
                     self.failure = error

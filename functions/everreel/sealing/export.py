@@ -43,10 +43,10 @@ def export_mp4(
     reader = _Ts(store, folder) if rows[0].init == 0 else _Fmp4(store, folder, inits)
     with ThreadPoolExecutor(READERS) as pool:
         plan = Mp4Plan(reader.formats(rows, pool))
-        for parts in _in_order(pool, reader.parts, rows):
+        for parts in in_order(pool, reader.parts, rows):
             plan.add(parts)
         yield from plan.header()
-        yield from _in_order(pool, lambda wanted: reader.payload(rows, wanted), plan.payloads())
+        yield from in_order(pool, lambda wanted: reader.payload(rows, wanted), plan.payloads())
 
 
 class _Fmp4:
@@ -91,7 +91,7 @@ class _Ts:
 
     def formats(self, rows: Sequence[SegmentRow], pool: ThreadPoolExecutor) -> list[TrackFormat]:
         found: dict[TrackFormat, None] = {}
-        for parts in _in_order(pool, self.parts, rows):
+        for parts in in_order(pool, self.parts, rows):
             found.update(dict.fromkeys(part.format for part in parts))
         return list(found)
 
@@ -113,7 +113,7 @@ class _Ts:
         return wanted.prefix + packaged.body[wanted.offset : wanted.offset + wanted.length]
 
 
-def _in_order(
+def in_order(
     pool: ThreadPoolExecutor, work: Callable[[In], Out], items: Iterable[In]
 ) -> Iterator[Out]:
     """Do `work` on every item, a few at a time, and yield the results in order."""

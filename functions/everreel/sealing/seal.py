@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import EverreelError, ObjectMissing, RecordingNotFound, SourceError
+from everreel.errors import EverreelError, RecordingNotFound, SourceError
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media import dash, names
 from everreel.media.hls import IndexBuilder, LiveWindow, entry
@@ -96,8 +96,15 @@ class _Sealing:
     def write(self, rows: Sequence[SegmentRow]) -> Facts:
         """Write every final object; return what the recording adds up to."""
         kept, missing = self._present(rows)
-        if not kept:
-            raise ObjectMissing(f"none of the {len(rows)} segments is in the bucket any more")
+        files = self._playable(kept) if kept else {}
+        document = manifest(
+            self._recording, kept, self._inits, self._laps, files=files, missing=missing
+        )
+        self._put(names.MANIFEST, document)
+        return add_up(kept)
+
+    def _playable(self, kept: Sequence[SegmentRow]) -> dict[str, str]:
+        """Write what plays the segments; return the names by kind."""
         self._playlists(kept)
         files = {"index": names.INDEX, "live": names.LIVE}
         if self._recording.options.container is Container.FMP4:
@@ -107,11 +114,7 @@ class _Sealing:
             files["poster"] = names.POSTER
         if self._make_mp4(kept):
             files["mp4"] = names.MP4
-        document = manifest(
-            self._recording, kept, self._inits, self._laps, files=files, missing=missing
-        )
-        self._put(names.MANIFEST, document)
-        return add_up(kept)
+        return files
 
     def _present(self, rows: Sequence[SegmentRow]) -> tuple[list[SegmentRow], list[str]]:
         """Part the index into segments that the bucket holds whole and keys that it does not."""

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 from everreel.errors import (
@@ -44,6 +45,13 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise meaning(error, path) from error
+
+
+def _write_all(file: FileIO, chunk: bytes) -> None:
+    """Write a chunk whole: the system may take a part of it at a time."""
+    left = memoryview(chunk)
+    while left:
+        left = left[file.write(left) :]
 
 
 class DiskStore:
@@ -148,16 +156,16 @@ class DiskStore:
         length = 0
         with _translated(temporary):
             self._make_folder(folder)
-            file = temporary.open("xb")
+            # Without a buffer: closing one on a full disk would fail a second time.
+            file = temporary.open("xb", buffering=0)
         try:
             with file:
                 # Only our own part is translated: an OSError of `chunks` is its owner's business.
                 for chunk in chunks:
                     with _translated(temporary):
-                        file.write(chunk)
+                        _write_all(file, chunk)
                     length += len(chunk)
                 with _translated(temporary):
-                    file.flush()
                     os.fsync(file.fileno())
         except BaseException:
             temporary.unlink()

@@ -202,6 +202,30 @@ def test_query_when_it_died_then_says_why_and_coverage_stands_still(
     )
 
 
+def test_query_when_it_died_after_its_last_beat_then_counts_what_it_committed_since(
+    api: TestClient, deployment: Deployment
+) -> None:
+    deployment.add_recording()
+    play(deployment)
+    recordings = deployment.recordings
+    last = list(recordings.segments(SID))[-1]
+    untold = replace(last, k=3, key="segments/00000003-1.m4s", start_us=18 * MICROSECONDS, gap=None)
+    assert recordings.commit(SID, untold, 1)
+    beat_us = recordings.laps(SID)[0].beat_utc_us
+    assert api.get(f"/v1/recordings/{SID}").json()["segments"] == 3
+    recordings.declare_dead(
+        SID,
+        "a",
+        1,
+        Failure("recorder_died", "service", "it died"),
+        deployment.clock.utc_us(),
+        unchanged_since=beat_us,
+    )
+    found = api.get(f"/v1/recordings/{SID}").json()
+    assert (found["segments"], found["bytes"]) == (4, 4000)
+    assert (found["recordedSeconds"], found["laps"][0]["segments"]) == (16.0, 4)
+
+
 def test_query_when_nothing_came_yet_then_lists_no_file(
     api: TestClient, deployment: Deployment
 ) -> None:

@@ -70,8 +70,8 @@ def later(arrivals: Sequence[Arrival], by_us: int) -> list[Arrival]:
 class Recorder:
     """Timeline and segmenter as a lap joins them."""
 
-    def __init__(self, *, target_s: int = 6, paced: bool = True) -> None:
-        self.timeline = Timeline(paced=paced)
+    def __init__(self, *, target_s: int = 6) -> None:
+        self.timeline = Timeline()
         self.segmenter = Segmenter(target_s * 1_000_000)
         self.segments: list[Segment] = []
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everreel.media.access_unit import AccessUnit, Medium
+from everreel.media.access_unit import AccessUnit, Medium, SourceEvent, TrackFormat
 from everreel.media.segment import Cause, Segment
 from tests.unit.media.streams import (
     AUDIO,
@@ -196,6 +196,22 @@ def test_publisher_that_reconnects_when_away_for_3_s_then_the_gap_is_written_dow
     assert len(payloads(segments, V)) == 500
 
 
+@pytest.mark.parametrize("away_us", [100_000, 3_000_000])
+def test_publisher_that_reconnects_inside_a_group_when_recorded_then_the_gap_ends_at_its_keyframe(
+    away_us: int,
+) -> None:
+    rest = [a for a in later(stream(10, mark=b"2"), 10_000_000 + away_us) if a.at_us > away_us]
+    rest = [a for a in rest if isinstance(a.event, TrackFormat) or a.at_us >= 10_400_000 + away_us]
+    segments = Recorder().take(stream(10)).reopen().take(rest).end()
+    check(segments)
+    (after,) = [s for s in segments if s.gap is not None]
+    before = segments[segments.index(after) - 1]
+    assert after.gap is not None
+    assert after.gap.start_us == before.end_us
+    assert after.gap.duration_us == after.start_us - before.end_us
+    assert after.gap.duration_us == pytest.approx(2_000_000 + away_us, abs=500_000)
+
+
 def test_break_inside_a_bucket_when_recording_goes_on_then_bucket_numbers_never_repeat() -> None:
     recorder = Recorder().take(stream(2))
     for turn in range(1, 6):
@@ -203,6 +219,48 @@ def test_break_inside_a_bucket_when_recording_goes_on_then_bucket_numbers_never_
     segments = recorder.end()
     check(segments)
     assert len(payloads(segments, V)) == 300
+
+
+def test_clock_that_jumps_when_sound_comes_after_its_keyframe_then_none_of_it_is_lost() -> None:
+    arrivals = stream(10, reorder=2, audio=False) + stream(10, video=False)
+    arrivals.sort(key=lambda arrival: arrival.at_us)
+    moved = [
+        replace(a, event=replace(a.event, pts=a.event.pts + 10**7, dts=a.event.dts + 10**7))
+        if isinstance(a.event, AccessUnit) and a.event.dts is not None and a.at_us >= 4_000_000
+        else a
+        for a in arrivals
+    ]
+    segments = record(moved, target_s=2)
+    check(segments)
+    assert payloads(segments, V) == payloads(moved, V)
+    assert payloads(segments, A) == payloads(moved, A)[4:]  # the first keyframe is shown at 80 ms
+    assert [s.k for s in segments if s.discontinuity] == [2]
+
+
+@pytest.mark.parametrize("pause_us", [1_000_000, 2_600_000, 5_000_000])
+def test_encoder_that_pauses_inside_a_group_when_sound_is_back_first_then_the_group_stays_whole(
+    pause_us: int,
+) -> None:
+    arrivals = [
+        replace(a, at_us=a.at_us + pause_us, event=_later(a.event, pause_us))
+        if a.at_us >= 4_500_000
+        else a
+        for a in stream(8, reorder=2)
+    ]
+    segments = record(arrivals, target_s=2)
+    check(segments)
+    assert payloads(segments, V) == payloads(arrivals, V)
+    assert all(s.independent for s in segments)
+    (paused,) = [s for s in segments if s.gap is not None]
+    assert paused.start_us == 4_000_000
+    assert paused.gap is not None
+    assert paused.gap.duration_us == pytest.approx(pause_us, abs=100_000)
+
+
+def _later(event: SourceEvent, by_us: int) -> SourceEvent:
+    if not isinstance(event, AccessUnit) or event.dts is None:
+        return event
+    return replace(event, pts=event.pts + by_us // 1000, dts=event.dts + by_us // 1000)
 
 
 def test_pictures_without_decode_times_when_reordered_then_they_get_rising_ones() -> None:
@@ -238,3 +296,27 @@ def test_any_disorder_when_recorded_then_invariants_hold(data: st.DataObject) ->
     segments = recorder.end()
     check(segments)
     assert len(payloads(segments, V)) + recorder.segmenter.dropped[V] == sent
+
+
+@pytest.mark.parametrize("restarts", [1, 5, 12])
+def test_breaks_inside_a_bucket_when_recording_goes_on_then_no_segment_outgrows_its_bucket(
+    restarts: int,
+) -> None:
+    recorder = Recorder()
+    for turn in range(restarts):
+        recorder.take(later(stream(1, gop=25, mark=b"%d" % turn), turn * 1_600_000)).reopen()
+    recorder.take(later(stream(40, gop=25, mark=b"last"), restarts * 1_600_000))
+    segments = recorder.end()
+    check(segments)
+    assert max(s.duration_us for s in segments) <= 6_040_000  # audio may end a frame later
+
+
+def test_keyframes_alone_when_they_are_huge_then_a_segment_stays_within_its_bytes() -> None:
+    huge = b"\0\0\0\x0ev" + bytes(1024 * 1024)
+    arrivals = [
+        replace(a, event=replace(a.event, data=huge)) if isinstance(a.event, AccessUnit) else a
+        for a in stream(5, gop=1, audio=False)
+    ]
+    segments = record(arrivals)
+    assert max(sum(len(u.data) for u in s.samples[V]) for s in segments) <= 64 * 1024 * 1024
+    assert sum(len(s.samples[V]) for s in segments) == 125

@@ -226,3 +226,134 @@ def test_tracks_with_random_offsets_when_never_referenced_then_arrival_aligns_th
     video, audio = samples(events), samples(events, Medium.AUDIO)
     assert (len(video), len(audio)) == (100, 187)
     assert abs(video[0].pts_us - audio[0].pts_us) <= 50_000
+
+
+def claimed(at_us: int, video_us: int, audio_us: int) -> list[Arrival]:
+    """A server's claim at `at_us` that these media times (of zeros 0 and 0) are one instant."""
+    return [
+        Arrival(at_us, ClockReference(Medium.VIDEO, video_us * 9 // 100, 50_000_000)),
+        Arrival(at_us, ClockReference(Medium.AUDIO, audio_us * 48 // 1000, 50_000_000)),
+    ]
+
+
+def in_step(events: list[TimelineEvent]) -> int:
+    """How far the first picture lies from the sound that belongs to it, microseconds."""
+    return abs(samples(events)[0].pts_us - samples(events, Medium.AUDIO)[0].pts_us)
+
+
+def test_server_that_claims_a_wrong_instant_when_its_report_comes_then_that_is_believed() -> None:
+    arrivals = rtp(5, video_zero=0, audio_zero=0)
+    wrong, report = claimed(0, 1_040_000, 0), claimed(2_200_000, 2_000_000, 2_000_000)
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
+    events = place(Timeline(), [*formats, *wrong, *sorted([*rest, *report], key=lambda a: a.at_us)])
+    assert in_step(events) <= 25
+    assert len(samples(events)) == 125
+    assert not breaks(events)
+
+
+def test_server_that_claims_a_wrong_instant_when_it_never_reports_then_arrival_decides() -> None:
+    arrivals = rtp(8, video_zero=0, audio_zero=0)
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
+    events = place(Timeline(), [*formats, *claimed(0, 1_040_000, 0), *rest])
+    assert in_step(events) <= 50_000
+    assert len(samples(events)) == 200
+
+
+def test_server_that_sends_its_backlog_at_once_when_its_claim_is_right_then_it_is_believed() -> (
+    None
+):
+    arrivals = rtp(5, video_zero=0, audio_zero=0)
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    rest = [
+        replace(a, at_us=max(a.at_us, 1_500_000))
+        for a in arrivals
+        if isinstance(a.event, AccessUnit)
+        and (a.event.medium is Medium.AUDIO or a.at_us >= 1_000_000)
+    ]
+    report = claimed(2_000_000, 2_000_000, 900_000)  # not yet on the pipeline's final clock
+    late = sorted([*rest, *report], key=lambda a: a.at_us)
+    events = place(Timeline(), [*formats, *claimed(0, 0, 0), *late])
+    picture = samples(events)[0].pts_us
+    sound = [s.pts_us for s in samples(events, Medium.AUDIO)]
+    assert min(abs(picture - at) for at in sound) <= 12_000
+    assert picture - sound[0] == pytest.approx(1_000_000, abs=25)
+
+
+@pytest.mark.parametrize("away_us", [1_000_000, 2_500_000, 15_000_000])
+def test_publisher_that_plays_the_same_from_its_start_when_reopened_then_it_is_kept_again(
+    away_us: int,
+) -> None:
+    timeline = Timeline()
+    first = place(timeline, stream(5, start_ms=1000))
+    timeline.reopened()
+    second = place(timeline, later(stream(5, start_ms=1000), 5_000_000 + away_us))
+    second += timeline.flush()
+    assert len(samples(first)) == len(samples(second)) == 125
+    assert len(samples(first, Medium.AUDIO)) == len(samples(second, Medium.AUDIO))
+    (rejoined,) = breaks(second)
+    assert rejoined.cause is Cause.RECONNECT
+    assert rejoined.gap_us == pytest.approx(away_us, abs=60_000)
+    assert steps(samples(second)) == {40_000}
+
+
+def test_publisher_that_plays_the_same_again_when_it_leaves_at_once_then_that_is_kept() -> None:
+    timeline = Timeline()
+    place(timeline, stream(5, start_ms=1000))
+    timeline.reopened()
+    second = place(timeline, later(stream(1, start_ms=1000), 8_000_000)) + timeline.flush()
+    assert len(samples(second)) == 25
+    assert [b.cause for b in breaks(second)] == [Cause.RECONNECT]
+
+
+def test_server_that_repeats_its_group_of_pictures_late_when_reopened_then_nothing_is_doubled() -> (
+    None
+):
+    timeline = Timeline()
+    arrivals = stream(12)
+    place(timeline, [a for a in arrivals if a.at_us < 7_000_000])
+    timeline.reopened()
+    burst = [replace(a, at_us=max(a.at_us, 9_000_000)) for a in arrivals if a.at_us >= 6_000_000]
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    after = place(timeline, [replace(f, at_us=9_000_000) for f in formats] + burst)
+    assert len(samples(after)) == 5 * 25
+    assert not breaks(after)
+    assert timeline.repairs["repeated"] > 25
+
+
+def test_outage_that_shows_in_part_when_over_then_one_break_tells_all_of_it() -> None:
+    timeline = Timeline()
+    place(timeline, stream(5))
+    out = place(timeline, later(stream(5, start_ms=5_900), 7_400_000))
+    (outage,) = breaks(out)
+    assert outage.cause is Cause.OUTAGE
+    assert outage.gap_us == pytest.approx(2_400_000, abs=100_000)
+
+
+def test_track_with_a_reference_when_another_began_without_then_it_starts_with_its_arrival() -> (
+    None
+):
+    arrivals = [a for a in rtp(6, video_zero=9_000_000, audio_zero=77) if a.event is not RTP_VIDEO]
+    sound = [a for a in arrivals if getattr(a.event, "medium", None) is Medium.AUDIO]
+    picture = [a for a in arrivals if a not in sound and a.at_us >= 2_000_000]
+    late = [
+        Arrival(2_000_000, RTP_VIDEO),
+        Arrival(2_000_000, ClockReference(Medium.VIDEO, 9_000_000, 3_900_000_000_000_000)),
+    ]
+    timeline = Timeline()
+    events = place(timeline, sorted([*sound, *late, *picture], key=lambda a: a.at_us))
+    assert not breaks(events)
+    assert not timeline.repairs
+    video, audio = samples(events), samples(events, Medium.AUDIO)
+    assert (len(video), len(audio)) == (100, 281)
+    assert abs(video[0].pts_us - audio[94].pts_us) <= 100_000
+
+
+def test_short_pauses_at_resets_when_many_then_output_keeps_step_with_the_wall_clock() -> None:
+    timeline = Timeline()
+    at_us = 0
+    for turn in range(9):
+        place(timeline, later(stream(2, start_ms=(turn % 2) * 50_000, mark=b"%d" % turn), at_us))
+        at_us += 2_400_000
+    assert timeline.delay_us == pytest.approx(5_000_000, abs=150_000)

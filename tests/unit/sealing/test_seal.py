@@ -8,7 +8,7 @@ import av
 import pytest
 
 from everreel.clock import ManualClock
-from everreel.errors import ObjectMissing, RecordingNotFound, SourceUnsupported
+from everreel.errors import RecordingNotFound, SourceUnsupported
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Happening
 from everreel.ids import new_sid
@@ -194,13 +194,17 @@ def test_seal_when_a_segment_is_gone_then_it_is_named_and_left_out() -> None:
     assert lost.encode() not in house.read("index.m3u8")
 
 
-def test_seal_when_every_segment_is_gone_then_it_says_so() -> None:
+def test_seal_when_every_segment_is_gone_then_the_manifest_alone_tells_it() -> None:
     house = House()
     house.end()
     for row in house.recordings.segments(house.sid):
         house.remove(row.key)
-    with pytest.raises(ObjectMissing, match="none of the 3 segments"):
-        house.seal()
+    report = house.seal()
+    assert (report.sealed, report.segments) == (True, 0)
+    document = json.loads(house.read("recording.json"))
+    assert len(document["missing"]) == 3
+    assert document["files"] == {}
+    assert "recording.mp4" not in house.objects()
 
 
 def test_seal_when_nothing_was_recorded_then_no_object_is_made() -> None:

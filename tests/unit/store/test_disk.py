@@ -1,4 +1,5 @@
 import errno
+import resource
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,23 @@ import pytest
 
 from everreel.errors import StoreDenied, StoreUnavailable
 from everreel.store.disk import INCOMING, DiskStore, meaning
+
+
+@pytest.mark.parametrize("size", [4_000, 40_000, 400_000])
+def test_write_when_the_file_may_not_grow_then_store_unavailable_and_nothing_is_left(
+    tmp_path: Path, size: int
+) -> None:
+    store = DiskStore(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        with pytest.raises(StoreUnavailable, match="no room left"):
+            store.put_new("a/b", bytes(size), "video/mp4")
+        with pytest.raises(StoreUnavailable, match="no room left"):
+            store.put("a/b", bytes(size), "video/mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -1,16 +1,12 @@
-"""The command line: `everreel record` makes a recording on this machine, without a cloud."""
+"""`everreel record`: makes a recording on this machine, without a cloud."""
 
 import argparse
 import contextlib
-import logging
 import signal
 import sys
 import threading
-from pathlib import Path
 
-from everreel import __version__
 from everreel.clock import SystemClock
-from everreel.errors import EverreelError
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Event, Happening
 from everreel.ids import new_resource_id, new_sid
@@ -28,41 +24,6 @@ from everreel.store.disk import DiskStore
 FOREVER_S = 10 * 365 * 86_400.0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; return its exit status: 0 done, 1 it failed, 2 it was asked wrongly."""
-    parser = argparse.ArgumentParser(
-        prog="everreel", description="Record live streams; see README.md for the deployed service."
-    )
-    parser.add_argument("--version", action="version", version=f"everreel {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    record = commands.add_parser(
-        "record",
-        help="record a live stream into a folder",
-        description="Record a live stream into a folder until Ctrl-C, idle time or --duration.",
-    )
-    record.add_argument("source", help="rtmp, rtsp, http (FLV, TS, HLS) URL")
-    record.add_argument("--out", type=Path, default=Path("recordings"), help="folder (%(default)s)")
-    record.add_argument("--channel", default="local", help="channel name (%(default)s)")
-    record.add_argument("--duration", type=int, default=0, metavar="S", help="stop after S seconds")
-    record.add_argument("--idle", type=int, default=30, metavar="S", help="leave after S silent s")
-    record.add_argument("--segment", type=int, default=6, metavar="S", help="segment length, s")
-    record.add_argument("--container", choices=[c.value for c in Container], default="fmp4")
-    record.add_argument("--subscribe", choices=[s.value for s in Subscribe], default="both")
-    record.add_argument("--no-mp4", action="store_true", help="make no recording.mp4 at the end")
-    record.add_argument("--no-poster", action="store_true", help="make no poster.jpg at the end")
-    record.add_argument("--verbose", "-v", action="store_true", help="log what happens")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    try:
-        return _record(arguments)
-    except EverreelError as error:
-        print(f"everreel: {error.code}: {error.message}", file=sys.stderr)
-        return 1
-
-
 class _Printer(MemoryBus):
     """Shows segments as they are committed."""
 
@@ -74,7 +35,8 @@ class _Printer(MemoryBus):
                 )
 
 
-def _record(arguments: argparse.Namespace) -> int:
+def record(arguments: argparse.Namespace) -> int:
+    """Record until the source, a limit or a signal ends it; return the exit status."""
     clock = SystemClock()
     recordings = MemoryRecordings()
     store = DiskStore(arguments.out)
@@ -91,7 +53,7 @@ def _record(arguments: argparse.Namespace) -> int:
         recordings=recordings,
         bus=_Printer(),
         clock=clock,
-        settings=LapSettings(beat_s=0.5),
+        settings=LapSettings(beat_s=0.75),
         deadline_s=clock.monotonic() + FOREVER_S,
         request_id="cli",
     )
@@ -161,7 +123,3 @@ def _new_recording(
             created_utc_us=now_us,
         )
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

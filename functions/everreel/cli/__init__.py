@@ -1,0 +1,3 @@
+"""The command line, one module per command; each imports what it needs when it is asked for."""
+
+from everreel.cli.main import main as main

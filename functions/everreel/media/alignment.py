@@ -1,0 +1,122 @@
+"""Ties tracks that have clocks of their own (RTP) to one clock, and checks what servers claim."""
+
+from collections.abc import Iterable, Mapping
+
+from everreel.media.access_unit import AccessUnit, ClockReference, Medium, TrackFormat
+from everreel.media.tolerances import DOUBT_WAIT_US, REFERENCE_WAIT_US, TOGETHER_US
+from everreel.media.track_clock import TrackClock
+
+Held = Iterable[tuple[int, AccessUnit | TrackFormat]]
+"""Units that wait, with their arrival in microseconds."""
+
+
+class Alignment:
+    """Decides, once for each connection, how the clocks of its tracks lie to each other.
+
+    Servers claim a common instant with their first answer and again in reports. While a pipeline
+    warms up either may be wrong by a second, so a claim is believed when arrival bears it out.
+    """
+
+    __slots__ = ("_claimed", "_settled", "_since_us", "_tracks")
+
+    def __init__(self, tracks: Mapping[Medium, TrackClock]) -> None:
+        """Align `tracks`, which the caller fills as their formats become known."""
+        self._tracks = tracks
+        self._since_us: int | None = None
+        self._settled = False
+        self._claimed = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether units have to be held back until it is known."""
+        return self._since_us is not None
+
+    def forget(self) -> None:
+        """Begin anew: ticks and their meaning belong to one connection."""
+        self._since_us = None
+        self._settled = self._claimed = False
+        for track in self._tracks.values():
+            if track.aligned:
+                track.raw = None
+                track.aligned = False
+
+    def reference(self, reference: ClockReference) -> None:
+        """Take a claim. Once all is settled it would move a track by its sender's jitter.
+
+        Where the tracks before were settled without claims, their clock is not the one that claims
+        speak of: a track that appears then starts with its arrival.
+        """
+        track = self._tracks.get(reference.medium)
+        if track is None or (self._settled and (track.aligned or not self._claimed)):
+            return
+        track.align(reference.ticks, reference.common_us)
+
+    def needs_time(self, unit: AccessUnit, now_us: int, running_us: int | None) -> bool:
+        """Tell whether `unit` has to wait.
+
+        Args:
+            unit: what has arrived.
+            now_us: when.
+            running_us: where a track that appears now starts; None while none has begun.
+        """
+        track = self._tracks.get(unit.medium)
+        if track is None or (self._settled and track.aligned):
+            return False
+        if self.waiting:
+            return True
+        if len(self._tracks) == 1 or running_us is not None:
+            if not track.aligned and running_us is not None and len(self._tracks) > 1:
+                track.align(unit.pts, running_us)  # it appears late: it starts now
+            if not self._settled:
+                self._claimed = track.aligned
+            track.aligned = self._settled = True
+            return False
+        self._since_us = now_us
+        return True
+
+    def settle(self, held: Held, now_us: int) -> bool:
+        """Try to decide by what has arrived so far; tell whether that is done."""
+        waited_us = now_us - (self._since_us or 0)
+        if all(track.aligned for track in self._tracks.values()):
+            delays = self._least_delays(held)
+            if len(delays) == len(self._tracks):
+                doubtful = max(delays.values()) - min(delays.values()) > TOGETHER_US
+                if doubtful and waited_us < DOUBT_WAIT_US:
+                    return False
+                if doubtful:
+                    self._by_arrival(held)
+                self._claimed = not doubtful
+            elif waited_us < REFERENCE_WAIT_US:
+                return False
+        elif waited_us < REFERENCE_WAIT_US:
+            return False
+        else:
+            self._by_arrival(held)
+        self._since_us = None
+        self._settled = True
+        return True
+
+    def end(self, held: Held) -> None:
+        """Decide now: nothing more will arrive."""
+        if self.waiting and not all(track.aligned for track in self._tracks.values()):
+            self._by_arrival(held)
+        self._since_us = None
+        self._settled = True
+
+    def _by_arrival(self, held: Held) -> None:
+        """Let what arrived with the least delay on each track be captured together."""
+        for track in self._tracks.values():
+            track.offset_us = 0
+        for medium, delay_us in self._least_delays(held).items():
+            self._tracks[medium].offset_us = delay_us
+            self._tracks[medium].aligned = True
+
+    def _least_delays(self, held: Held) -> dict[Medium, int]:
+        """Return arrival minus time of the promptest unit of each track that has any."""
+        least: dict[Medium, int] = {}
+        for arrived_us, unit in held:
+            if isinstance(unit, AccessUnit):
+                track = self._tracks[unit.medium]
+                delay_us = arrived_us - track.to_us(track.peek(unit.pts))
+                least[unit.medium] = min(least.get(unit.medium, delay_us), delay_us)
+        return least

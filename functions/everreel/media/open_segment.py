@@ -1,0 +1,70 @@
+"""The segment that is being built, and the one before it that still waits for late audio."""
+
+from typing import NamedTuple
+
+from everreel.media.access_unit import Codec, Medium, TrackFormat
+from everreel.media.bitstream.describe import frame_samples
+from everreel.media.segment import Gap, Sample
+
+
+class OpenSegment:
+    """The segment being built; see `Segment` for what its parts mean."""
+
+    __slots__ = (
+        "bytes",
+        "discontinuity",
+        "formats",
+        "gap",
+        "independent",
+        "k",
+        "start_us",
+        "units",
+    )
+
+    def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
+        """Start bucket `k` at `start_us` of the recording timeline."""
+        self.k = k
+        self.start_us = start_us
+        self.formats = formats
+        self.units: dict[Medium, list[Sample]] = {Medium.VIDEO: [], Medium.AUDIO: []}
+        self.discontinuity = False
+        self.gap: Gap | None = None
+        self.independent = True
+        self.bytes = 0
+
+    def add(self, sample: Sample) -> None:
+        """Take a sample."""
+        self.units[sample.medium].append(sample)
+        self.bytes += len(sample.data)
+
+    @property
+    def end_us(self) -> int:
+        """Presentation end of what it holds; there is something."""
+        tracks = ((units, self.formats[medium]) for medium, units in self.units.items() if units)
+        return max(_end_of(units, track_format) for units, track_format in tracks)
+
+
+class Closing(NamedTuple):
+    """The segment before the open one, which still waits for late audio.
+
+    Attributes:
+        at_us: presentation time of the first picture that is not its own.
+        broken: the timeline breaks there, so no duration may be computed up to it.
+    """
+
+    segment: OpenSegment
+    at_us: int
+    broken: bool
+
+
+def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
+    """Presentation end of a track's last sample before a break, where nothing follows."""
+    last_us = max(sample.pts_us for sample in units)
+    if track_format.medium is Medium.AUDIO:
+        samples = frame_samples(track_format, units[-1].data)
+        rate = 48_000 if track_format.codec is Codec.OPUS else track_format.sample_rate
+        return last_us + (samples * 1_000_000 + rate // 2) // rate
+    if len(units) == 1:
+        return last_us + 40_000
+    first_us = min(sample.pts_us for sample in units)
+    return last_us + (last_us - first_us) // (len(units) - 1)
