@@ -25,6 +25,12 @@ class Settings(BaseModel):
     api_keys_secret: str = Field(
         default="", description="ARN of the secret that holds the keys callers must present."
     )
+    notice_secrets: str = Field(
+        default="",
+        description=(
+            "ARN of the secret with which vendors sign their notices; without one none is taken."
+        ),
+    )
     source_template: str = Field(
         default="",
         description=(

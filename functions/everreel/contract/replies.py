@@ -239,3 +239,9 @@ class HealthReply(Reply):
 
     status: str
     version: str
+
+
+class NoticeReply(Reply):
+    """The notice was taken; a vendor that reads no such answer tells it again."""
+
+    code: Annotated[int, Field(description="0: taken.")]

@@ -8,6 +8,7 @@ One table, keys `PK` and `SK`:
     segment     REC#<sid>                              SEG#<k:010d>
     ticket      TICKET#<resource id>                   TICKET
     live name   LIVE#<app>#<channel>#<recorder uid>    LIVE
+    notice      as `state.notices` says
 
 Index `by_app` (keys `gsi_pk` = `APP#<app>`, `gsi_sk` = `<created_utc_us:020d>#<sid>`, all
 attributes) holds recordings alone. `expires_at` (seconds since the epoch) is the TTL attribute.
