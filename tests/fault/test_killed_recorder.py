@@ -83,8 +83,8 @@ def killed() -> Iterator[list[Killed]]:
             recordings = load(folder / "state")
             (sid,) = recordings._sessions
             store = DiskStore(folder / "store")
-            path = folder / "store" / Folder("", "room", sid).path
-            left.append(Killed(moment, recordings, sid, path, store, publisher))
+            whole = folder / "store" / Folder("", "room", sid).path
+            left.append(Killed(moment, recordings, sid, whole, store, publisher))
         yield left
     shutil.rmtree(root)
 

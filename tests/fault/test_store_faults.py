@@ -70,6 +70,7 @@ def test_store_when_it_fails_for_a_while_then_nothing_is_lost(
     assert verdict.runs["video"].count >= 25 * (RECORD_S - 2)
     assert not lap.holes
     if name != "slow":
+        assert isinstance(lap.store, FaultyStore)
         assert lap.store.failures > 3
     lap.check_index()
     assert not any(decoded.errors for decoded in validate.decode_playlist(lap.playlist))

@@ -20,6 +20,7 @@ from everreel.media.tolerances import (
     DRIFT_PPM,
     FRAME_US,
     GAP_US,
+    HELD_BYTES,
     JUMP_AHEAD_US,
     JUMP_BACK_US,
     NUDGE_US,
@@ -51,6 +52,7 @@ class Timeline:
         self._now_us = 0
         self._delay_us: int | None = None
         self._held: list[tuple[int, AccessUnit | TrackFormat]] = []
+        self._held_bytes = 0
         self._probation_until_us = 0
         self._alignment = Alignment(self._tracks)
         self._same_clock = False
@@ -96,7 +98,7 @@ class Timeline:
         for event in events:
             if isinstance(event, AccessUnit):
                 if self._held or self._must_hold(event, now_us):
-                    self._held.append((now_us, event))
+                    self._hold(event, now_us, out)
                 else:
                     self._place(event, now_us, out)
                 self._now_us = now_us
@@ -113,12 +115,24 @@ class Timeline:
     def flush(self) -> list[TimelineEvent]:
         """Give out what is held back: the connection ended."""
         out: list[TimelineEvent] = []
+        self._decide_now(out)
+        return out
+
+    def _hold(self, unit: AccessUnit, now_us: int, out: list[TimelineEvent]) -> None:
+        """Keep a unit back, unless that would be too much to keep."""
+        if not self._held:
+            self._held_bytes = 0
+        self._held.append((now_us, unit))
+        self._held_bytes += len(unit.data)
+        if self._held_bytes > HELD_BYTES:
+            self._decide_now(out)
+
+    def _decide_now(self, out: list[TimelineEvent]) -> None:
         if self._alignment.waiting:
             self._alignment.end(self._held)
         elif self._held and not self._all_joined():
             self._decide(self._probation_until_us, out)
         self._release(out)
-        return out
 
     # ------------------------------------------------------------------ the ordinary way
 
@@ -216,7 +230,9 @@ class Timeline:
     ) -> int:
         """Re-anchor the clock: media goes on where the wall clock says, or right after the end."""
         end_us = self._end_us if self._end_us is not None else dts_us
-        paused_us = max(0, now_us - self._arrived_us())
+        # Between two bursts on one connection nothing arrives, and nothing is missing.
+        in_burst = cause is Cause.JUMP and not self.paced
+        paused_us = 0 if in_burst else max(0, now_us - self._arrived_us())
         gap_us = paused_us if paused_us > GAP_US else 0
         at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
         move_us = at_us - dts_us

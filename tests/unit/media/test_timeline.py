@@ -369,3 +369,16 @@ def test_short_pauses_at_resets_when_many_then_output_keeps_step_with_the_wall_c
         place(timeline, later(stream(2, start_ms=(turn % 2) * 50_000, mark=b"%d" % turn), at_us))
         at_us += 2_400_000
     assert timeline.delay_us == pytest.approx(5_000_000, abs=150_000)
+
+
+def test_clock_that_jumps_between_bursts_when_source_comes_in_bursts_then_no_gap_is_invented() -> (
+    None
+):
+    timeline = Timeline()
+    timeline.paced = False
+    events: list[TimelineEvent] = []
+    for turn in range(4):
+        burst = stream(6, start_ms=900_000 - turn * 300_000, mark=b"%d" % turn)
+        events += timeline.feed([a.event for a in burst], 10_000_000 + turn * 6_000_000)
+    assert [b.gap_us for b in breaks(events)] == [0, 0, 0]
+    assert len(samples(events)) == 600

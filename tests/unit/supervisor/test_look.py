@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from everreel.contract.events import RecordingFailed
@@ -175,6 +175,8 @@ def test_looks_when_a_recorder_does_anything_then_end_and_never_bury_one_that_be
     stop_s: float | None,
     noted: bool,
 ) -> None:
+    # The look that gives up on a start falls on its 90th second: either may be first there.
+    assume(claimed_s is None or not 88 < claimed_s < 91)
     world = World()
     world.create()
     if noted:
