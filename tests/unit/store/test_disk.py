@@ -1,6 +1,6 @@
 import errno
-import resource
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
