@@ -155,6 +155,8 @@ def test_tolerances_when_documented_then_with_their_values() -> None:
         value = getattr(tolerances, name)
         if name.endswith("_PPM"):
             shown = str(value)
+        elif name.endswith("_BYTES"):
+            shown = f"{value // 1024**2} MiB"
         else:
             shown = f"{value // 1000} ms" if value % 1000 == 0 else f"{value} µs"
         assert name in table, f"docs/time.md does not explain {name}"

@@ -21,6 +21,7 @@ from everreel.media.segment import (
     TimelineEvent,
 )
 from everreel.media.tolerances import GAP_US
+from everreel.media.waiting import Waiting
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
 
@@ -29,8 +30,7 @@ class Segmenter:
     """Builds segments from the events of a `Timeline`.
 
     Attributes:
-        origin_us: output-clock time of recording timeline 0 (the first keyframe kept), None until
-            it is known. A joining lap is given the one that its recording has.
+        origin_us: output clock at recording timeline 0; a joining lap is given its recording's.
         first_k: number of the first segment begun, -1 before that.
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         received_us: recording timeline position of the newest sample taken.
@@ -51,7 +51,7 @@ class Segmenter:
         self._open: OpenSegment | None = None
         self._closing: Closing | None = None
         self._pending_us: int | None = None
-        self._held: list[Sample] = []
+        self._held = Waiting()
         self._pictures_before_key = 0
         self._video_us: int | None = None
         self._epoch_us = 0
@@ -169,26 +169,24 @@ class Segmenter:
                 self.dropped[VIDEO] += 1
                 return
             if self._too_early(sample):
-                self._held = [audio for audio in self._held if audio.pts_us >= sample.pts_us]
+                self._held.drop_before(sample.pts_us)
                 return
-            held, self._held = self._held, []
+            held = self._held.take()
             self._begin([sample, *held])
             return
         if VIDEO not in self._formats and self._too_early(sample):
             return
-        self._held.append(sample)
-        waited_us = sample.pts_us - self._held[0].pts_us
+        waited_us = self._held.add(sample)
         if VIDEO not in self._formats:
             limit_us = 0 if self._last_k >= 0 else bounds.JOIN_WAIT_US
         else:
-            limit_us = (
-                bounds.KEYFRAME_WAIT_US if self._pictures_before_key else bounds.VIDEO_WAIT_US
-            )
-        if waited_us >= limit_us:
+            keys = self._pictures_before_key
+            limit_us = bounds.KEYFRAME_WAIT_US if keys else bounds.VIDEO_WAIT_US
+        if waited_us >= limit_us or self._held.full:
             self._open_with_audio()
 
     def _open_with_audio(self) -> None:
-        held, self._held = self._held, []
+        held = self._held.take()
         begin = next((i for i, sample in enumerate(held) if not self._too_early(sample)), None)
         if begin is not None:
             self._begin(held[begin:])
@@ -291,7 +289,8 @@ class Segmenter:
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
         closing = self._closing
         if closing is not None and sample.pts_us < closing.at_us:
-            if AUDIO in closing.segment.formats and AUDIO not in self._changed:
+            fits = closing.segment.bytes + len(sample.data) <= bounds.LARGEST_BYTES
+            if fits and AUDIO in closing.segment.formats and AUDIO not in self._changed:
                 closing.segment.add(sample)
             else:
                 self.dropped[AUDIO] += 1
@@ -302,16 +301,17 @@ class Segmenter:
         if self._pending_us is not None:
             if self._has_video(self._pending_us):
                 # Whether the group of pictures runs on decides where this sound belongs.
-                self._held.append(sample)
-                if sample.pts_us - self._held[0].pts_us > bounds.SKEW_US:
+                if self._held.add(sample) > bounds.SKEW_US or self._held.full:
                     self._resolve_pending()
                 return
             self._cut_at_break(sample)
             return
         if closing is not None:
             self._finish_closing(sample.pts_us)
-        if not self._has_video(sample.pts_us) and (
-            self._outgrown(current, sample) or AUDIO in self._changed
+        full = current.bytes + len(sample.data) > bounds.LARGEST_BYTES
+        if full or (
+            not self._has_video(sample.pts_us)
+            and (self._outgrown(current, sample) or AUDIO in self._changed)
         ):
             current = self._cut(current, sample.pts_us)
             self._finish_closing(sample.pts_us)
@@ -345,7 +345,7 @@ class Segmenter:
     def _cut_at_break(self, first: Sample) -> None:
         """Let the pending break end the open segment; decoding starts anew with `first`."""
         self._pending_us = None
-        held, self._held = self._held, []
+        held = self._held.take()
         early = [sample for sample in held if sample.pts_us < first.pts_us]
         if self._next_gap is None and self._open is not None:
             # The clock jumped and nothing is missing: sound from before `first` may still come.
@@ -366,7 +366,7 @@ class Segmenter:
         if self._pending_us is None or self._open is None:
             return
         self._pending_us = None
-        held, self._held = self._held, []
+        held = self._held.take()
         self._open.gap = joined(self._open.gap, self._next_gap)
         self._next_gap = None
         for sample in held:

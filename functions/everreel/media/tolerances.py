@@ -44,3 +44,6 @@ DOUBT_WAIT_US = 6_000_000
 
 TOGETHER_US = 500_000
 """What is captured together arrives together, within this."""
+
+HELD_BYTES = 16 * 1024 * 1024
+"""Units are held back for a decision no longer once they are this many bytes."""

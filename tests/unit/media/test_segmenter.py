@@ -321,3 +321,36 @@ def test_keyframes_alone_when_they_are_huge_then_a_segment_stays_within_its_byte
     segments = record(arrivals)
     assert max(sum(len(u.data) for u in s.samples[V]) for s in segments) <= 64 * 1024 * 1024
     assert sum(len(s.samples[V]) for s in segments) == 125
+
+
+def huge(arrivals: list[Arrival], medium: Medium, size: int) -> list[Arrival]:
+    """The same stream with payloads of `size` bytes on one medium."""
+    return [
+        replace(a, event=replace(a.event, data=a.event.data + bytes(size)))
+        if isinstance(a.event, AccessUnit) and a.event.medium is medium
+        else a
+        for a in arrivals
+    ]
+
+
+def test_sound_that_is_huge_when_no_keyframe_comes_then_it_is_not_waited_for() -> None:
+    arrivals = huge(stream(4, gop=1000), A, 2**20)
+    segmenter = Recorder()
+    held = []
+    for arrival in arrivals:
+        if isinstance(arrival.event, AccessUnit) and arrival.event.medium is V:
+            continue
+        segmenter.take([arrival])
+        held.append(segmenter.segmenter._held.bytes)
+    assert max(held) <= 17 * 2**20
+    segments = segmenter.end()
+    assert max(sum(len(u.data) for u in s.samples[A]) for s in segments) <= 64 * 2**20
+    assert payloads(segments, A) == payloads(arrivals, A)
+
+
+def test_sound_that_is_huge_when_pictures_come_too_then_segments_stay_within_their_bytes() -> None:
+    arrivals = huge(stream(4, gop=1000), A, 2**20)
+    segments = record(arrivals)
+    assert max(sum(len(u.data) for u in s.samples.get(A, ())) for s in segments) <= 64 * 2**20
+    assert len(payloads(segments, A)) == len(payloads(arrivals, A))
+    assert len(payloads(segments, V)) == 100

@@ -382,3 +382,16 @@ def test_clock_that_jumps_between_bursts_when_source_comes_in_bursts_then_no_gap
         events += timeline.feed([a.event for a in burst], 10_000_000 + turn * 6_000_000)
     assert [b.gap_us for b in breaks(events)] == [0, 0, 0]
     assert len(samples(events)) == 600
+
+
+def test_units_that_are_huge_when_a_silence_is_judged_then_few_of_them_are_held() -> None:
+    timeline = Timeline()
+    place(timeline, stream(4))
+    late = later(stream(1.5, start_ms=4000), 4_000_000 + 2_000_000)
+    placed = 0
+    for arrival in late:
+        event = arrival.event
+        if isinstance(event, AccessUnit):
+            event = replace(event, data=event.data + bytes(2**20))
+        placed += len(samples(timeline.feed([event], 5_000_000 + arrival.at_us)))
+    assert placed > 10

@@ -114,6 +114,8 @@ def _video_columns(
     else:
         end = to_ticks(segment.end_us, scale)
     _run_ahead(decoded, presented)
+    if decoded[0] < 0:  # pictures shown before the first keyframe, cut off from it by force
+        decoded = [d - decoded[0] for d in decoded]
     durations = _durations(decoded, end)
     offsets = [p - d for p, d in zip(presented, decoded, strict=True)]
     flags = [SYNC if s.keyframe else NON_SYNC for s in samples]

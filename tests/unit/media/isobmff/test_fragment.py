@@ -158,3 +158,10 @@ def test_tracks_when_packaged_then_ranges_hold_exactly_moof_and_mdat():
         part = packaged.body[place.offset : place.offset + place.length]
         assert [b.kind for b in walk(part)] == [b"moof", b"mdat"]
     assert place.offset + place.length == len(packaged.body)
+
+
+def test_segment_when_cut_by_force_before_the_first_keyframe_is_shown_then_it_starts_at_zero():
+    samples = [picture(-40_000, -40_000), picture(0, 0), picture(40_000, 40_000)]
+    _, start, rows, _ = runs(media_segment(segment(samples, (VIDEO,))).body)[1]
+    assert start == 0
+    assert min(row[0] for row in rows) > 0
