@@ -82,7 +82,9 @@ def hls(port: int, path: str = "/i.m3u8", **options) -> HlsSource:
     return HlsSource(client, f"http://127.0.0.1:{port}{path}", **options)
 
 
-def test_read_when_the_playlist_grows_then_it_is_followed_and_holes_are_declared(peer):
+def test_read_when_the_playlist_grows_ends_and_goes_on_then_it_is_followed_with_holes_declared(
+    peer,
+):
     segment = HLS_TS.read_bytes()
     files = Files({f"/{n}.ts": segment for n in range(20)})
     files.files["/i.m3u8"] = playlist(0, ["0.ts", "1.ts"])
@@ -94,8 +96,7 @@ def test_read_when_the_playlist_grows_then_it_is_followed_and_holes_are_declared
     files.files["/7.ts"] = b""
     timed_reads(source, 0.3)
     assert len(files.asked) == asked
-    events, error = read_to_the_end(source, wait_s=0.05, clock=clock)
-    assert isinstance(error, SourceEnded)
+    events = _read_for(source, clock, 12)
     assert units(events) == 2 * expected_units(HLS_TS)
     assert [(missed.first, missed.count, missed.cause.value) for missed in source.missed] == [
         (2, 2, "left_playlist"),
@@ -103,7 +104,17 @@ def test_read_when_the_playlist_grows_then_it_is_followed_and_holes_are_declared
         (7, 1, "failed"),
     ]
     assert files.asked.count("/gone.ts") == 3
+    files.files["/i.m3u8"] = playlist(8, ["8.ts", "9.ts"])
+    assert units(_read_for(source, clock, 5)) == 2 * expected_units(HLS_TS)
     source.close()
+
+
+def _read_for(source: HlsSource, clock: ManualClock, seconds: int) -> list:
+    events = []
+    for _ in range(10 * seconds):
+        events += source.read(0.02)
+        clock.advance(0.1)
+    return events
 
 
 def test_read_when_every_segment_is_missing_then_it_is_not_found(peer):

@@ -93,6 +93,7 @@ class HlsSource:
         self._clock = clock or SystemClock()
         self._opened = opened
         self._renditions: list[_Rendition] = []
+        self._live = False
         self._until = 0.0
         self._closing = threading.Event()
         self._failure: SourceError | None = None
@@ -129,7 +130,7 @@ class HlsSource:
     # ------------------------------------------------------------------ the script
 
     def _run(self) -> _Steps:
-        """Follow the playlists until the stream ends; raises at its end."""
+        """Follow the playlists; raises at the end of one that was finished from the start."""
         yield from self._open()
         while True:
             for rendition in self._renditions:
@@ -141,11 +142,16 @@ class HlsSource:
                 segment = behind.cursor.pop()
                 if segment is not None:
                     yield from self._segment(behind, segment)
-            elif all(r.cursor.done for r in self._renditions):
-                raise SourceEnded(f"{redact.url(self._url)} has ended (EXT-X-ENDLIST)")
+            elif all(r.cursor.done for r in self._renditions) and not self._live:
+                ended = SourceEnded(
+                    f"{redact.url(self._url)} is finished (EXT-X-ENDLIST): it is no live stream"
+                )
+                ended.retry = Retry.NEVER  # it would only be played once more
+                raise ended
             else:
-                due = min(r.cursor.reload_at for r in self._renditions if not r.cursor.done)
-                yield from self._pause_until(due)
+                # One that was live and has ended may go on: its publisher comes back.
+                due = [r.cursor.reload_at for r in self._renditions if self._goes_on(r)]
+                yield from self._pause_until(min(due))
 
     def _open(self) -> _Steps:
         """Load the first playlist and, behind a master playlist, those it leads to."""
@@ -156,6 +162,7 @@ class HlsSource:
         if isinstance(playlist, MediaPlaylist):
             rendition = _Rendition(stream.url, None, self._backfill_s)
             rendition.cursor.update(playlist, asked_at)
+            self._live = not playlist.ended
             self._renditions.append(rendition)
             return
         video, audio = playlist.best()
@@ -176,12 +183,15 @@ class HlsSource:
                 "the HLS master playlist leads to another master playlist", field="source"
             )
         missed = rendition.cursor.update(playlist, asked_at)
+        self._live = self._live or not playlist.ended
         if missed is not None:
             self._declare(missed)
 
+    def _goes_on(self, rendition: _Rendition) -> bool:
+        return self._live or not rendition.cursor.ended
+
     def _is_due(self, rendition: _Rendition) -> bool:
-        cursor = rendition.cursor
-        return not cursor.ended and self._clock.monotonic() >= cursor.reload_at
+        return self._goes_on(rendition) and self._clock.monotonic() >= rendition.cursor.reload_at
 
     def _reload(self, rendition: _Rendition) -> _Steps:
         """Load a playlist again; failures are borne for a few target durations."""

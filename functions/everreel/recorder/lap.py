@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import Blame, EverreelError, FenceLost, Retry, SourceError, StoreTooSlow
+from everreel.errors import (
+    Blame,
+    EverreelError,
+    FenceLost,
+    Retry,
+    SourceEnded,
+    SourceError,
+    StoreTooSlow,
+)
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
 from everreel.media.segment import Segment
@@ -193,7 +201,10 @@ class _Lap:
             self._heart.fenced.set()
             reason = Reason.FAULT
         except EverreelError as error:
-            reason, failure = _reason_of(error), Failure.of(error)
+            if isinstance(error, SourceEnded) and error.retry is Retry.NEVER:
+                reason = Reason.IDLE  # all there ever was is recorded, and nobody publishes
+            else:
+                reason, failure = _reason_of(error), Failure.of(error)
         if self._heart.fenced.is_set():
             return reason, failure
         return self._drain(reason, failure)
