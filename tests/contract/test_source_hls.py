@@ -13,7 +13,7 @@ from everreel.errors import (
     SourceRefused,
     SourceUnsupported,
 )
-from everreel.media.access_unit import TrackFormat
+from everreel.media.access_unit import SourceEvent, TrackFormat
 from everreel.protocols.guard import Guard
 from everreel.protocols.hls import HlsSource
 from everreel.protocols.http_client import HttpClient
@@ -109,8 +109,8 @@ def test_read_when_the_playlist_grows_ends_and_goes_on_then_it_is_followed_with_
     source.close()
 
 
-def _read_for(source: HlsSource, clock: ManualClock, seconds: int) -> list:
-    events = []
+def _read_for(source: HlsSource, clock: ManualClock, seconds: int) -> list[SourceEvent]:
+    events: list[SourceEvent] = []
     for _ in range(10 * seconds):
         events += source.read(0.02)
         clock.advance(0.1)

@@ -17,7 +17,7 @@ class Alignment:
     warms up either may be wrong by a second, so a claim is believed when arrival bears it out.
     """
 
-    __slots__ = ("_claimed", "_settled", "_since_us", "_tracks")
+    __slots__ = ("_claimed", "_claims", "_settled", "_since_us", "_tracks")
 
     def __init__(self, tracks: Mapping[Medium, TrackClock]) -> None:
         """Align `tracks`, which the caller fills as their formats become known."""
@@ -25,6 +25,7 @@ class Alignment:
         self._since_us: int | None = None
         self._settled = False
         self._claimed = False
+        self._claims: dict[Medium, list[ClockReference]] = {}
 
     @property
     def waiting(self) -> bool:
@@ -35,6 +36,7 @@ class Alignment:
         """Begin anew: ticks and their meaning belong to one connection."""
         self._since_us = None
         self._settled = self._claimed = False
+        self._claims.clear()
         for track in self._tracks.values():
             if track.aligned:
                 track.raw = None
@@ -50,6 +52,7 @@ class Alignment:
         if track is None or (self._settled and (track.aligned or not self._claimed)):
             return
         track.align(reference.ticks, reference.common_us)
+        self._claims.setdefault(reference.medium, []).append(reference)
 
     def needs_time(self, unit: AccessUnit, now_us: int, running_us: int | None) -> bool:
         """Tell whether `unit` has to wait.
@@ -77,28 +80,45 @@ class Alignment:
     def settle(self, held: Held, now_us: int) -> bool:
         """Try to decide by what has arrived so far; tell whether that is done."""
         waited_us = now_us - (self._since_us or 0)
+        if waited_us < REFERENCE_WAIT_US:
+            return False  # what a server had in store still arrives, all of it late
         if all(track.aligned for track in self._tracks.values()):
-            delays = self._least_delays(held)
-            if len(delays) == len(self._tracks):
-                doubtful = max(delays.values()) - min(delays.values()) > TOGETHER_US
-                if doubtful and waited_us < DOUBT_WAIT_US:
+            least = self._least_delays(held)
+            if len(least) == len(self._tracks):
+                self._claimed = self._believe(least)
+                if not self._claimed and waited_us < DOUBT_WAIT_US:
                     return False
-                if doubtful:
+                if not self._claimed:
                     self._by_arrival(held)
-                self._claimed = not doubtful
-            elif waited_us < REFERENCE_WAIT_US:
-                return False
-        elif waited_us < REFERENCE_WAIT_US:
-            return False
         else:
             self._by_arrival(held)
         self._since_us = None
         self._settled = True
         return True
 
+    def _believe(self, least: Mapping[Medium, int]) -> bool:
+        """Align by the newest claims or else by the first ones; tell whether arrival bears it out.
+
+        Args:
+            least: arrival minus time of each track's promptest unit, as it is aligned now.
+        """
+        raw = {medium: delay + self._tracks[medium].offset_us for medium, delay in least.items()}
+        for which in (-1, 0):
+            delays = []
+            for medium, track in self._tracks.items():
+                if medium not in self._claims:
+                    return False
+                claim = self._claims[medium][which]
+                track.align(claim.ticks, claim.common_us)
+                delays.append(raw[medium] - track.offset_us)
+            if max(delays) - min(delays) <= TOGETHER_US:
+                return True
+        return False
+
     def end(self, held: Held) -> None:
         """Decide now: nothing more will arrive."""
-        if self.waiting and not all(track.aligned for track in self._tracks.values()):
+        least = self._least_delays(held)
+        if self.waiting and len(least) == len(self._tracks) and not self._believe(least):
             self._by_arrival(held)
         self._since_us = None
         self._settled = True

@@ -39,10 +39,10 @@ FRAME_US = 40_000
 REFERENCE_WAIT_US = 1_500_000
 """How long tracks with clocks of their own wait for a common reference before arrival decides."""
 
-DOUBT_WAIT_US = 6_000_000
-"""How long they wait for a better one if arrival contradicts it: senders report every 5 s."""
+DOUBT_WAIT_US = 9_000_000
+"""How long they wait for a better one if arrival contradicts it: two reports come within this."""
 
-TOGETHER_US = 500_000
+TOGETHER_US = 300_000
 """What is captured together arrives together, within this."""
 
 HELD_BYTES = 16 * 1024 * 1024

@@ -253,12 +253,25 @@ def test_server_that_claims_a_wrong_instant_when_its_report_comes_then_that_is_b
 
 
 def test_server_that_claims_a_wrong_instant_when_it_never_reports_then_arrival_decides() -> None:
-    arrivals = rtp(8, video_zero=0, audio_zero=0)
+    arrivals = rtp(12, video_zero=0, audio_zero=0)
     formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
     rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
     events = place(Timeline(), [*formats, *claimed(0, 1_040_000, 0), *rest])
     assert in_step(events) <= 50_000
-    assert len(samples(events)) == 200
+    assert len(samples(events)) == 300
+
+
+def test_server_whose_first_report_is_wrong_when_its_claim_was_right_then_the_claim_holds() -> None:
+    arrivals = rtp(5, video_zero=0, audio_zero=0)
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
+    report = claimed(300_000, 1_100_000, 0)
+    events = place(
+        Timeline(),
+        [*formats, *claimed(0, 0, 0), *sorted([*rest, *report], key=lambda a: a.at_us)],
+    )
+    assert in_step(events) <= 25
+    assert len(samples(events)) == 125
 
 
 def test_server_that_sends_its_backlog_at_once_when_its_claim_is_right_then_it_is_believed() -> (
