@@ -18,6 +18,9 @@ from infra.parameters import Parameters
 OPEN_PATHS = ("/v1/health", "/v1/openapi.json")
 """Answered without a key: they say what the API is and that it is there, nothing of anybody's."""
 
+NOTICE_PATHS = ("/v1/notices/agora", "/v1/notices/tencent")
+"""Vendors hold no key of ours; each notice is signed, and the function checks that first."""
+
 # Who called what, and what came of it. No headers: one of them is the key.
 LOGGED = {
     "requestId": "$context.requestId",
@@ -61,8 +64,32 @@ class ApiKeys(Construct):
         )
 
 
+class NoticeSecrets(Construct):
+    """The secret with which vendors sign; made with a text that nobody knows, so none gets in."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        self.secret = secrets.Secret(
+            self,
+            "Secret",
+            description='What vendors sign notices with: {"agora": "<secret>", "tencent": "<key>"}',
+            generate_secret_string=secrets.SecretStringGenerator(
+                secret_string_template=json.dumps({}),
+                generate_string_key="agora",
+                exclude_punctuation=True,
+                password_length=KEY_LENGTH,
+            ),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        acknowledge(
+            self.secret,
+            "SMG4",
+            "The vendor's console holds the other copy: it is replaced by hand in both places.",
+        )
+
+
 class Api(Construct):
-    """Routes of the native API; all but two ask the authorizer."""
+    """Routes of the native API; all but the open ones ask the authorizer."""
 
     def __init__(
         self,
@@ -105,6 +132,19 @@ class Api(Construct):
                     "APIG4",
                     "A monitor and a reader of the API's description need no key; neither answer "
                     "tells anything about recordings.",
+                )
+        for path in NOTICE_PATHS:
+            for route in self.api.add_routes(
+                path=path,
+                methods=[apigateway.HttpMethod.POST],
+                integration=integration,
+                authorizer=apigateway.HttpNoneAuthorizer(),
+            ):
+                acknowledge(
+                    route,
+                    "APIG4",
+                    "The vendor calls it and knows no key; the function believes only what is "
+                    "signed with the secret that the vendor shares with this deployment.",
                 )
         log = log_group(self, f"/aws/vendedlogs/apigateway/{stack.stack_name}", parameters)
         self.stage = apigateway.HttpStage(

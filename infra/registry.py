@@ -19,7 +19,7 @@ class Grant:
 
     Attributes:
         on: `table`, `index`, `bucket` (itself), `objects` (in it), `bus`, `recorder` (its alias),
-            `supervision` (the state machine) or `api_keys` (the secret).
+            `supervision` (the state machine), `api_keys` or `notice_secrets` (the secrets).
         actions: IAM's names, none with a wildcard.
     """
 
@@ -182,9 +182,12 @@ API = FunctionRow(
     # The gateway gives up after 30 s.
     timeout_s=29,
     layers=RUNTIME,
-    settings=(*_START_SETTINGS, "bucket"),
+    settings=(*_START_SETTINGS, "bucket", "bus", "notice_secrets"),
     grants=(
         *_START,
+        # Notices of vendors come in here, are known by their signature and go onto the bus.
+        Grant("notice_secrets", ("secretsmanager:GetSecretValue",)),
+        _PUBLISH,
         Grant("table", (*_START_ROWS, "dynamodb:Query")),
         Grant("index", ("dynamodb:Query",)),
     ),

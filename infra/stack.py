@@ -4,7 +4,7 @@ from aws_cdk import CfnOutput, Stack, Tags
 from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
-from infra.api import Api, ApiKeys
+from infra.api import Api, ApiKeys, NoticeSecrets
 from infra.artifacts import Artifacts
 from infra.bus import Bus
 from infra.functions import LiveFunction, Surroundings, memory_mb
@@ -34,6 +34,7 @@ class EverreelStack(Stack):
         self._storage = Storage(self, "Storage", parameters)
         self._bus = Bus(self, "Bus")
         self._keys = ApiKeys(self, "ApiKeys")
+        self._notice_secrets = NoticeSecrets(self, "NoticeSecrets")
         self._artifacts = Artifacts(self, "Layers", parameters)
         self._functions: dict[str, LiveFunction] = {}
         self._make_functions(starting=False)
@@ -92,6 +93,7 @@ class EverreelStack(Stack):
             "bucket": bucket.bucket_name,
             "bus": self._bus.bus.event_bus_name,
             "api_keys_secret": self._keys.secret.secret_arn,
+            "notice_secrets": self._notice_secrets.secret.secret_arn,
             "source_template": parameters.source_template,
             "allow_private_sources": str(parameters.allow_private_sources).lower(),
             "max_duration_s": str(parameters.max_duration_seconds),
@@ -105,6 +107,7 @@ class EverreelStack(Stack):
             "objects": bucket.arn_for_objects("*"),
             "bus": self._bus.bus.event_bus_arn,
             "api_keys": self._keys.secret.secret_arn,
+            "notice_secrets": self._notice_secrets.secret.secret_arn,
             "queue": self._bus.abandoned.queue_arn,
         }
         if starting:
@@ -133,6 +136,7 @@ class EverreelStack(Stack):
         outputs = {
             "ApiUrl": self._api.url,
             "ApiKeySecretArn": self._keys.secret.secret_arn,
+            "NoticeSecretsArn": self._notice_secrets.secret.secret_arn,
             "BucketName": self._storage.bucket.bucket_name,
             "BusName": self._bus.bus.event_bus_name,
             "TableName": self._storage.table.table_name,

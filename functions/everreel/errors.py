@@ -3,6 +3,7 @@
     EverreelError
     ├── CallerError            the request is at fault        → 4xx, never retried
     │   ├── InvalidRequest        a field is wrong              400
+    │   ├── SignatureRefused      a notice is not from its vendor 401
     │   ├── RecordingNotFound     no such sid                   404
     │   ├── RecordingConflict     already being recorded        409
     │   ├── TicketExpired         resource id too old or unknown 410
@@ -84,6 +85,13 @@ class CallerError(EverreelError):
 
 class InvalidRequest(CallerError):
     """A field of the request is missing, unknown, of the wrong type or out of range."""
+
+
+class SignatureRefused(CallerError):
+    """A notice is not signed by the vendor that it claims to come from."""
+
+    code = "signature_refused"
+    http_status = 401
 
 
 class RecordingNotFound(CallerError):

@@ -9,6 +9,8 @@ from everreel.settings import Settings
 
 if TYPE_CHECKING:
     from everreel.auth import KeyRing
+    from everreel.events.facts import Facts
+    from everreel.events.fan_in import NoticeDoor
     from everreel.events.ports import EventBus
     from everreel.http.door import Door
     from everreel.lifecycle.ports import Runner
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
     from everreel.sealing.seal import SealReport
+    from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
     from everreel.store.ports import ObjectStore
     from everreel.supervisor.verdict import Verdict, Watch
@@ -32,8 +35,8 @@ class Wiring:
     ) -> None:
         """Wire up for `settings` (default: the environment).
 
-        `parts` replace what would be made, by the name of the property: recordings, store, bus,
-        runner, guard, keys.
+        `parts` replace what would be made, by the name of the property: recordings, notices,
+        store, bus, runner, guard, keys, notice_door.
         """
         self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
@@ -42,7 +45,14 @@ class Wiring:
     # ------------------------------------------------------------------ what handlers call
 
     def record_lap(
-        self, sid: str, lane: str, lap: int, *, request_id: str, remaining_s: float
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        *,
+        request_id: str,
+        remaining_s: float,
+        follows: str = "",
     ) -> "Outcome":
         """Run a lap with `remaining_s` seconds until the function is killed."""
         from everreel.protocols.open import open_source
@@ -52,7 +62,7 @@ class Wiring:
 
         settings = self.settings
         return run_lap(
-            LapOrder(sid, lane, lap),
+            LapOrder(sid, lane, lap, follows),
             open_source=lambda url, cancel: open_source(url, self.guard, cancel=cancel),
             store=self.store,
             recordings=self.recordings,
@@ -72,7 +82,15 @@ class Wiring:
         from everreel.supervisor.look import look
         from everreel.supervisor.verdict import Watch
 
-        return look(Watch(**watch), recordings=self.recordings, bus=self.bus, clock=self.clock)
+        period_s = self.settings.relay_s
+        return look(
+            Watch(**watch),
+            recordings=self.recordings,
+            bus=self.bus,
+            clock=self.clock,
+            starter=self.runner if period_s else None,
+            period_s=period_s,
+        )
 
     def seal(self, sid: str) -> "SealReport":
         """Seal a recording that has ended."""
@@ -88,6 +106,12 @@ class Wiring:
             poster=poster,
         )
 
+    def take_notice(self, detail: Mapping[str, Any]) -> "tuple[bool, Facts]":
+        """Keep what a vendor told, once: the detail of a `VendorNotice` of the bus."""
+        from everreel.events.fan_in import take
+
+        return take(detail, notices=self.notices, clock=self.clock)
+
     def start_recording(self, event: Mapping[str, Any], *, request_id: str) -> dict[str, Any]:
         """Start what an event of the bus, or one pasted into the console, asks for."""
         from everreel.lifecycle.requested import start_requested
@@ -101,8 +125,23 @@ class Wiring:
         from everreel.http.door import Door
 
         return self._once(
-            "door", lambda: Door(create_app(self.lifecycle, bucket=self.settings.bucket))
+            "door",
+            lambda: Door(
+                create_app(self.lifecycle, bucket=self.settings.bucket, notices=self.notice_door)
+            ),
         )
+
+    @property
+    def notice_door(self) -> "NoticeDoor":
+        """Where vendors tell what happens."""
+        from everreel.aws.secrets import read_secret
+        from everreel.events.fan_in import NoticeDoor
+
+        def read() -> str:
+            secret = self.settings.notice_secrets
+            return read_secret(client("secretsmanager"), secret) if secret else "{}"
+
+        return self._once("notice_door", lambda: NoticeDoor(read, lambda: self.bus, self.clock))
 
     @property
     def keys(self) -> "KeyRing":
@@ -149,6 +188,13 @@ class Wiring:
                 retention_days=self.settings.retention_days,
             ),
         )
+
+    @property
+    def notices(self) -> "Notices":
+        """What vendors told, in the state table."""
+        from everreel.state.dynamodb_notices import DynamoNotices
+
+        return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))
 
     @property
     def bus(self) -> "EventBus":

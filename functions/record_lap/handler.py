@@ -18,6 +18,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         order.sid,
         order.lane,
         order.lap,
+        follows=order.follows,
         request_id=context.aws_request_id,
         remaining_s=context.get_remaining_time_in_millis() / 1000,
     )

@@ -20,6 +20,7 @@ from everreel.errors import (
     ServiceFault,
     TicketExpired,
 )
+from everreel.media.hls import Shown
 from everreel.media.index import InitRow, SegmentRow, TrackDescription
 from everreel.media.segment import Cause, Gap, TrackRange
 from everreel.state.dynamodb import DynamoRecordings
@@ -506,6 +507,74 @@ def test_beat_when_lap_ended_or_is_unknown_then_is_fenced(recordings: Recordings
     assert recordings.beat(sid_of(404), "A", 1, STARTING, T0).fenced
 
 
+# ---------------------------------------------------------------------- the relay
+
+
+def test_beat_when_it_tells_marks_and_playlists_then_the_lap_shows_them(
+    recordings: Recordings,
+) -> None:
+    sid = running(recordings)
+    progress = Progress(
+        Status.IN_PROGRESS,
+        open_k=7,
+        marks=((-5, "va1b2"), (3 * SECOND, "ac3d4")),
+        zero_us=-12,
+        shown=Shown(2, 1, 0, 6, 4),
+    )
+    recordings.beat(sid, "A", 1, progress, T0 + 3 * SECOND)
+    assert recordings.lap(sid, "A", 1) == recordings.laps(sid)[0]
+    assert recordings.lap(sid, "A", 1).progress == progress
+
+
+def test_lap_when_never_noted_then_none(recordings: Recordings) -> None:
+    sid = running(recordings)
+    assert recordings.lap(sid, "A", 2) is None
+    assert recordings.lap(sid_of(404), "A", 1) is None
+
+
+def test_inherit_when_told_then_the_lap_learns_it_with_each_beat(recordings: Recordings) -> None:
+    sid = running(recordings)
+    recordings.beat(sid, "A", 1, Progress(Status.IN_PROGRESS), T0 + 1)
+    recordings.inherit(sid, "A", 1, 12, relieve=False)
+    orders = recordings.beat(sid, "A", 1, Progress(Status.IN_PROGRESS), T0 + 2)
+    assert (orders.heir_k, orders.relieved, orders.fenced) == (12, False, False)
+    for _ in range(2):
+        recordings.inherit(sid, "A", 1, 12, relieve=True)
+    recordings.inherit(sid, "A", 1, 12, relieve=False)
+    orders = recordings.beat(sid, "A", 1, Progress(Status.IN_PROGRESS), T0 + 3)
+    assert (orders.heir_k, orders.relieved) == (12, True)
+
+
+def test_inherit_when_the_lap_does_not_run_then_nothing_changes(recordings: Recordings) -> None:
+    sid = running(recordings)
+    end(recordings, sid, Reason.STOPPED)
+    before = (recordings.find(sid), recordings.laps(sid))
+    recordings.inherit(sid, "A", 1, 12, relieve=True)
+    recordings.inherit(sid, "A", 2, 12, relieve=True)
+    assert (recordings.find(sid), recordings.laps(sid)) == before
+
+
+def test_end_lap_when_handed_over_to_an_invoked_lap_then_recording_goes_on(
+    recordings: Recordings,
+) -> None:
+    sid = running(recordings)
+    recordings.invoked(sid, "B", 1, "request-b", T0 + SECOND)
+    end(recordings, sid, Reason.HANDED_OVER)
+    assert found(recordings, sid).status in LIVE
+    recordings.claim(sid, "B", 1, "request-b", T0 + 10 * SECOND)
+    assert recordings.commit(sid, a_segment(3, "B", 1), 1)
+
+
+def test_newest_when_there_are_more_then_only_the_last_ascending(recordings: Recordings) -> None:
+    sid = running(recordings)
+    for k in (0, 2, 3, 7, 9):
+        recordings.commit(sid, a_segment(k), 1)
+    recordings.put_init(sid, InitRow(1, (), {}))
+    assert [row.k for row in recordings.newest(sid, 3)] == [3, 7, 9]
+    assert [row.k for row in recordings.newest(sid, 9)] == [0, 2, 3, 7, 9]
+    assert list(recordings.newest(sid_of(404), 3)) == []
+
+
 # ---------------------------------------------------------------------- status moves
 
 
@@ -760,7 +829,7 @@ def test_end_lap_when_last_then_recording_ends_as_the_reason_says(
     sid = running(recordings)
     end(recordings, sid, reason)
     recording = found(recordings, sid)
-    normal = {Reason.STOPPED, Reason.IDLE, Reason.MAX_DURATION, Reason.LAP_LIMIT}
+    normal = {"stopped", "idle", "max_duration", "lap_limit", "handed_over"}
     assert recording.status is (Status.STOPPED if reason in normal else Status.ABNORMAL)
     assert (recording.reason, recording.ended_utc_us) == (reason, T0 + 9 * SECOND)
     assert recording.failure == (None if reason is Reason.STOPPED else DIED)

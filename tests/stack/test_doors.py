@@ -20,7 +20,13 @@ def rule(assembly: Assembly, starts: str) -> dict[str, Any]:
 def test_routes_when_not_named_open_then_they_ask_for_a_key(either: Assembly) -> None:
     authorizer = either.id_of("AWS::ApiGatewayV2::Authorizer")
     routes = {r["RouteKey"]: r for r in either.properties("AWS::ApiGatewayV2::Route")}
-    assert set(routes) == {"ANY /v1/{proxy+}", "GET /v1/health", "GET /v1/openapi.json"}
+    assert set(routes) == {
+        "ANY /v1/{proxy+}",
+        "GET /v1/health",
+        "GET /v1/openapi.json",
+        "POST /v1/notices/agora",
+        "POST /v1/notices/tencent",
+    }
     asking = routes.pop("ANY /v1/{proxy+}")
     assert asking["AuthorizationType"] == "CUSTOM"
     assert asking["AuthorizerId"] == {"Ref": authorizer}
@@ -57,7 +63,9 @@ def test_access_log_when_written_then_without_headers(either: Assembly) -> None:
 
 
 def test_api_key_when_made_then_generated_and_nowhere_in_the_template(either: Assembly) -> None:
-    secret = either.only("AWS::SecretsManager::Secret")
+    secret = either.of_type("AWS::SecretsManager::Secret")[
+        either.id_of("AWS::SecretsManager::Secret", "ApiKeys")
+    ]["Properties"]
     assert "SecretString" not in secret
     generated = secret["GenerateSecretString"]
     assert json.loads(generated["SecretStringTemplate"]) == {"id": "default"}

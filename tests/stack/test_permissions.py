@@ -101,14 +101,21 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
 
 
 def test_key_of_the_api_when_read_then_by_the_authorizer_alone(either: Assembly) -> None:
-    secret = either.id_of("AWS::SecretsManager::Secret")
-    readers = {
+    assert readers_of(either, "ApiKeys") == {"authorize_call"}
+
+
+def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) -> None:
+    assert readers_of(either, "NoticeSecrets") == {"http_api"}
+
+
+def readers_of(assembly: Assembly, starts: str) -> set[str]:
+    secret = assembly.id_of("AWS::SecretsManager::Secret", starts)
+    return {
         row.name
         for row in FUNCTIONS
-        for statement in either.function_statements(row.name)
-        if secret in set(targets(either, statement["Resource"]))
+        for statement in assembly.function_statements(row.name)
+        if secret in set(targets(assembly, statement["Resource"]))
     }
-    assert readers == {"authorize_call"}
 
 
 def test_functions_when_others_may_invoke_them_then_a_named_source_only(either: Assembly) -> None:

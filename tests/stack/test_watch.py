@@ -8,6 +8,7 @@ from tests.stack.assembly import Assembly, targets
 
 OUTPUTS = {
     "ApiKeySecretArn",
+    "NoticeSecretsArn",
     "ApiUrl",
     "BucketName",
     "BusName",

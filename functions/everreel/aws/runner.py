@@ -32,7 +32,9 @@ class AwsRunner:
 
         Raises: ServiceUnavailable, ServiceFault.
         """
-        payload = {"sid": order.sid, "lane": order.lane, "lap": order.lap}
+        payload: dict[str, object] = {"sid": order.sid, "lane": order.lane, "lap": order.lap}
+        if order.follows:
+            payload["follows"] = order.follows
         try:
             answer = self._functions.invoke(
                 FunctionName=self._record_function,

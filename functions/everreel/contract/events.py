@@ -82,3 +82,23 @@ class RecordingFailed(Reply):
     event_id: Annotated[
         str | None, Field(description="Of the `RecordingRequested` event that was refused.")
     ] = None
+
+
+class VendorNotice(Reply):
+    """A vendor says that something happened to a task of its own. Repeats are not left out."""
+
+    sid: Annotated[str, Field(pattern=r"^$", description="Empty: the task is the vendor's.")]
+    vendor: Annotated[str, Field(description="`agora` or `tencent`.")]
+    task: Annotated[str, Field(description="The vendor's id of the task: its sid or taskId.")]
+    event: Annotated[int, Field(ge=0, description="The vendor's number of what happened.")]
+    uid: Annotated[str, Field(description="Of the recorder that says so, if it names itself.")]
+    mark: Annotated[
+        str,
+        Field(description="With vendor, task, event and uid: the same in repeats of this notice."),
+    ]
+    channel: Annotated[str, Field(description="Channel or room, if the notice names it.")]
+    at: Annotated[Instant, Field(description="When it happened, by the vendor's clock.")]
+    notice_id: Annotated[str, Field(description="The vendor's id of the notice, or empty.")]
+    detail: Annotated[
+        object, Field(description="What the vendor tells, in its own words, without credentials.")
+    ]

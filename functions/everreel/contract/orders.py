@@ -23,6 +23,10 @@ class LapOrderMessage(Message):
     sid: Sid
     lane: Annotated[str, Field(pattern=r"^[a-z]$", description="Which chain of laps.")]
     lap: Annotated[int, Field(ge=1, description="Lap number, its fence.")]
+    follows: Annotated[
+        str,
+        Field(pattern=r"^([a-z][1-9][0-9]*)?$", description="The lap it succeeds; empty: none."),
+    ] = ""
 
 
 class OutcomeMessage(Message):

@@ -19,6 +19,7 @@ _SNAKE = re.compile(r"_([a-z])")
 """What inner code calls resource_id is resourceId to callers."""
 
 _FIXES = {
+    "signature_refused": "give the vendor's console and this deployment the same secret",
     "recording_not_found": "list recordings with GET /v1/recordings",
     "recording_conflict": "stop the recording that the detail names, or use another recorderUid",
     "resource_expired": "call POST /v1/acquire and start within five minutes",

@@ -26,7 +26,7 @@ Reason = Annotated[
     str | None,
     Field(
         description=(
-            "Why it ended: stopped, idle, max_duration, lap_limit, source_failed, "
+            "Why it ended: stopped, idle, max_duration, lap_limit, handed_over, source_failed, "
             "destination_failed, recorder_died, never_started or fault; null while it lives."
         )
     ),
@@ -239,3 +239,9 @@ class HealthReply(Reply):
 
     status: str
     version: str
+
+
+class NoticeReply(Reply):
+    """The notice was taken; a vendor that reads no such answer tells it again."""
+
+    code: Annotated[int, Field(description="0: taken.")]

@@ -15,6 +15,7 @@ class Happening(StrEnum):
     LAP_ENDED = "LapEnded"
     SEALED = "RecordingSealed"
     FAILED = "RecordingFailed"
+    NOTICE = "VendorNotice"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from fastapi.openapi.utils import get_openapi
 
 from everreel import __version__
 from everreel.contract.problems import Problem
+from everreel.events.fan_in import NoticeDoor
 from everreel.http.native import native_routes
+from everreel.http.notices import notice_routes
 from everreel.http.problems import answer_with_problems
 from everreel.lifecycle.use_cases import Lifecycle
 
@@ -19,8 +21,11 @@ say what to change. Names are camelCase, durations seconds, instants ISO 8601 in
 """
 
 
-def create_app(lifecycle: Lifecycle, *, bucket: str) -> FastAPI:
-    """Make the application over the use cases; `bucket` is where callers find the files."""
+def create_app(lifecycle: Lifecycle, *, bucket: str, notices: NoticeDoor | None = None) -> FastAPI:
+    """Make the application over the use cases; `bucket` is where callers find the files.
+
+    With `notices` vendors find the routes to tell theirs.
+    """
     app = FastAPI(
         title="everreel",
         version=__version__,
@@ -33,6 +38,8 @@ def create_app(lifecycle: Lifecycle, *, bucket: str) -> FastAPI:
     )
     answer_with_problems(app)
     app.include_router(native_routes(lifecycle, bucket))
+    if notices is not None:
+        app.include_router(notice_routes(notices))
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     return app
 

@@ -29,7 +29,7 @@ from everreel.lifecycle.use_cases import Lifecycle
 SidInPath = Annotated[Sid, Path()]
 
 
-def _problems(**texts: str) -> dict[int | str, dict[str, Any]]:
+def problems(**texts: str) -> dict[int | str, dict[str, Any]]:
     """Describe the problems that a route answers with, `s<status>=text`."""
     content = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
@@ -50,7 +50,7 @@ def native_routes(lifecycle: Lifecycle, bucket: str) -> APIRouter:
     @routes.post(
         "/acquire",
         summary="Get the right to start one recording within five minutes",
-        responses=_problems(s400=invalid),
+        responses=problems(s400=invalid),
     )
     def acquire(body: AcquireBody) -> AcquireReply:
         return words.acquired(lifecycle.acquire(body.app, body.channel, body.recorder_uid))
@@ -64,7 +64,7 @@ def native_routes(lifecycle: Lifecycle, bucket: str) -> APIRouter:
             "same `Idempotency-Key` again gives the same recording; a start that failed half-way "
             "is completed by its repeat."
         ),
-        responses=_problems(
+        responses=problems(
             s400=invalid,
             s409="(app, channel, recorderUid) is being recorded already, or the start came too "
             "late for its own recording",
@@ -100,7 +100,7 @@ def native_routes(lifecycle: Lifecycle, bucket: str) -> APIRouter:
     @routes.get(
         "/recordings",
         summary="List an app's recordings, newest first",
-        responses=_problems(s400=invalid),
+        responses=problems(s400=invalid),
     )
     def list_recordings(query: Annotated[ListQuery, Query()]) -> ListReply:
         return words.listed(lifecycle.list(query.app, limit=query.limit, token=query.token))
@@ -108,7 +108,7 @@ def native_routes(lifecycle: Lifecycle, bucket: str) -> APIRouter:
     @routes.get(
         "/recordings/{sid}",
         summary="Query a recording",
-        responses=_problems(s400=invalid, s404=unknown),
+        responses=problems(s400=invalid, s404=unknown),
     )
     def describe(sid: SidInPath, query: Annotated[DescribeQuery, Query()]) -> RecordingReply:
         snapshot = lifecycle.query(sid)
@@ -122,7 +122,7 @@ def native_routes(lifecycle: Lifecycle, bucket: str) -> APIRouter:
         "/recordings/{sid}/stop",
         status_code=202,
         summary="Ask a recording to stop; may be repeated until it has ended",
-        responses=_problems(s400=invalid, s404=unknown, s409="It has ended already"),
+        responses=problems(s400=invalid, s404=unknown, s409="It has ended already"),
     )
     def stop(sid: SidInPath, _body: Annotated[StopBody | None, Body()] = None) -> StopReply:
         return words.stopping(lifecycle.stop(sid))

@@ -149,6 +149,24 @@ class IndexBuilder:
         return head + self._text.decode() + (_END if ended else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where the playlists of a running recording stand: all a later lap needs to go on.
+
+    Attributes:
+        before_k: bucket of the segment before the live playlist's first, -1 if none is.
+        media_sequence, discontinuity_sequence: of the live playlist.
+        target_s: target duration of both, seconds.
+        indexed: segments in the full playlist when it was last written.
+    """
+
+    before_k: int
+    media_sequence: int
+    discontinuity_sequence: int
+    target_s: int
+    indexed: int
+
+
 class LiveWindow:
     """The playlist that shows the last few segments.
 

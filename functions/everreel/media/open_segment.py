@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream.describe import frame_samples
-from everreel.media.segment import Gap, Sample
+from everreel.media.decode_order import in_decode_order
+from everreel.media.segment import Gap, Sample, Segment
+
+_ORDER = {Medium.VIDEO: 0, Medium.AUDIO: 1}
 
 
 class OpenSegment:
@@ -37,6 +40,36 @@ class OpenSegment:
         self.units[sample.medium].append(sample)
         self.bytes += len(sample.data)
 
+    def split_audio(self, at_us: int) -> list[Sample]:
+        """Take out the audio from `at_us` on: it came early and belongs to the next segment."""
+        early = self.units[Medium.AUDIO]
+        keep = len(early)
+        while keep and early[keep - 1].pts_us >= at_us:
+            keep -= 1
+        moved = early[keep:]
+        del early[keep:]
+        self.bytes -= sum(len(sample.data) for sample in moved)
+        return moved
+
+    def close(self, end_us: int | None, next_pts: dict[Medium, int]) -> Segment | None:
+        """Make the segment; None if it holds nothing. `end_us` None: where its samples end."""
+        samples = {medium: units for medium, units in self.units.items() if units}
+        if not samples:
+            return None
+        if Medium.VIDEO in samples:
+            samples[Medium.VIDEO] = in_decode_order(samples[Medium.VIDEO])
+        return Segment(
+            k=self.k,
+            start_us=self.start_us,
+            end_us=self.end_us if end_us is None else end_us,
+            formats=tuple(sorted(self.formats.values(), key=lambda f: _ORDER[f.medium])),
+            samples=samples,
+            discontinuity=self.discontinuity,
+            gap=self.gap,
+            independent=self.independent,
+            next_pts_us=next_pts,
+        )
+
     @property
     def end_us(self) -> int:
         """Presentation end of what it holds; there is something."""
@@ -55,6 +88,13 @@ class Closing(NamedTuple):
     segment: OpenSegment
     at_us: int
     broken: bool
+
+
+def joined(first: Gap | None, second: Gap | None) -> Gap | None:
+    """Write two gaps of one segment down as one, as long as both together."""
+    if first is None or second is None:
+        return first or second
+    return Gap(first.cause, first.start_us, first.duration_us + second.duration_us)
 
 
 def _end_of(units: list[Sample], track_format: TrackFormat) -> int:

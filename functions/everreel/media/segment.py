@@ -74,6 +74,29 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a lap takes up a recording that others began.
+
+    Attributes:
+        origin_us, audio_origin_us: the recording's zero on the clock of the samples to come, for
+            video and for audio: they differ where tracks have clocks of their own (RTP).
+        after_k: the first segment's number must be higher.
+        shift_k: by how much numbers run ahead of buckets.
+        end_us: None while others record on: begin where a bucket does, so that the first segment
+            is whole and the same as theirs. Otherwise nobody has media from here on: begin with
+            the first keyframe that is not earlier and write down what is missing.
+        exact: the zero is the source's own, so that media may go on without a seam.
+    """
+
+    origin_us: int
+    audio_origin_us: int
+    after_k: int
+    shift_k: int = 0
+    end_us: int | None = None
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TrackRange:
     """Where a track's fragment lies inside a segment object and what it holds.
 

@@ -6,56 +6,43 @@ segments, so a hand-over needs no more than an overlap. See docs/time.md.
 
 from collections.abc import Iterable
 
+from everreel.media import bounds
 from everreel.media.access_unit import Medium, TrackFormat
-from everreel.media.decode_order import in_decode_order
-from everreel.media.open_segment import Closing, OpenSegment
+from everreel.media.entrance import Entrance
+from everreel.media.open_segment import Closing, OpenSegment, joined
 from everreel.media.segment import (
     Break,
     Cause,
     FormatChange,
     Gap,
+    Place,
     Sample,
     Segment,
     TimelineEvent,
 )
-from everreel.media.tolerances import GAP_US, HELD_BYTES
+from everreel.media.tolerances import GAP_US
+from everreel.media.waiting import Waiting
 
 VIDEO, AUDIO = Medium.VIDEO, Medium.AUDIO
-
-JOIN_WAIT_US = 2_000_000
-"""Audio alone is recorded from the start if no video format shows up for this long."""
-
-VIDEO_WAIT_US = 5_000_000
-"""The same when a video format was announced but not one picture comes."""
-
-KEYFRAME_WAIT_US = 20_000_000
-"""The same when pictures come but none of them is a keyframe."""
-
-SKEW_US = 2_000_000
-"""How far audio may lag behind video in the transport and still join its own segment."""
-
-LONGEST_US = 60_000_000
-"""A group of pictures longer than this is cut by force: what was received must be committed."""
-
-LARGEST_BYTES = 64 * 1024 * 1024
-"""The same bound in bytes, so that memory is bounded whatever the source sends."""
-
-_ORDER = {VIDEO: 0, AUDIO: 1}
 
 
 class Segmenter:
     """Builds segments from the events of a `Timeline`.
 
     Attributes:
-        origin_us: output-clock time of recording timeline 0 (the first keyframe kept), None until
-            it is known. A joining lap is given the one that its recording has.
+        origin_us: output clock at recording timeline 0; a joining lap is given its recording's.
+        first_k: number of the first segment begun, -1 before that.
+        shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         received_us: recording timeline position of the newest sample taken.
         dropped: units left out because decoding could not start with them, per medium.
     """
 
-    def __init__(self, target_us: int, *, origin_us: int | None = None) -> None:
+    def __init__(self, target_us: int) -> None:
         """Cut every `target_us` microseconds."""
-        self.origin_us = origin_us
+        self.origin_us: int | None = None
+        self.audio_origin_us = 0
+        self.first_k = -1
+        self.shift_k = 0
         self.received_us = 0
         self.dropped = {VIDEO: 0, AUDIO: 0}
         self._target_us = target_us
@@ -64,13 +51,13 @@ class Segmenter:
         self._open: OpenSegment | None = None
         self._closing: Closing | None = None
         self._pending_us: int | None = None
-        self._held: list[Sample] = []
-        self._held_bytes = 0
+        self._held = Waiting()
         self._pictures_before_key = 0
         self._video_us: int | None = None
         self._epoch_us = 0
         self._last_k = -1
-        self._shift_k = 0
+        self._resumed = False
+        self._entrance: Entrance | None = None
         self._next_gap: Gap | None = None
         self._cause = Cause.LOSS
         self._ended_us = 0
@@ -87,8 +74,7 @@ class Segmenter:
                 self._format(event.format)
             else:
                 self._break(event)
-        done, self._out = self._out, []
-        return done
+        return self._take_out()
 
     def flush(self) -> list[Segment]:
         """Close what is open: the recording, or this lap of it, ends here."""
@@ -96,15 +82,49 @@ class Segmenter:
             self._open_with_audio()  # a short stream of audio alone is worth keeping
         self._resolve_pending()
         self._finish_all()
+        return self._take_out()
+
+    def join(self, place: Place) -> None:
+        """Take up a recording that others began."""
+        self.origin_us, self.audio_origin_us = place.origin_us, place.audio_origin_us
+        self.shift_k = place.shift_k
+        self._entrance = Entrance(place, self._target_us)
+
+    def owes(self, heir_k: int) -> bool:
+        """Tell whether a segment before bucket `heir_k` is not yet complete."""
+        early = self._open is not None and self._open.k < heir_k
+        return early or (self._closing is not None and self._closing.segment.k < heir_k)
+
+    def leave(self, heir_k: int) -> list[Segment]:
+        """Close what is open, unless it belongs to the successor, who has all from `heir_k` on."""
+        if self._open is None or self._open.k < heir_k:
+            return self.flush()
+        self._finish_closing(None)
+        self._open = self._pending_us = None
+        self._held.clear()
+        return self._take_out()
+
+    def _take_out(self) -> list[Segment]:
         done, self._out = self._out, []
         return done
+
+    @property
+    def open_k(self) -> int:
+        """Number of the segment being built, -1 if none is."""
+        return -1 if self._open is None else self._open.k
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a place to join was given and the first segment is not begun."""
+        return self._entrance is not None
 
     # ------------------------------------------------------------------ events
 
     def _sample(self, sample: Sample) -> None:
         if self.origin_us is not None:
-            sample.pts_us -= self.origin_us
-            sample.dts_us -= self.origin_us
+            origin_us = self.origin_us if sample.medium is VIDEO else self.audio_origin_us
+            sample.pts_us -= origin_us
+            sample.dts_us -= origin_us
             self.received_us = max(self.received_us, sample.pts_us)
         if self._open is None:
             self._wait_for_start(sample)
@@ -119,7 +139,7 @@ class Segmenter:
             self._changed.add(medium)
         elif self._open is not None:
             self._open.formats[medium] = track_format
-            self._open.discontinuity = self._last_k >= 0
+            self._open.discontinuity = self._resumed
         self._formats[medium] = track_format
 
     def _break(self, event: Break) -> None:
@@ -137,7 +157,7 @@ class Segmenter:
             self._held.clear()
             self._pictures_before_key = 0
         if self._last_k >= 0:
-            self._next_gap = _joined(self._next_gap, gap)
+            self._next_gap = joined(self._next_gap, gap)
 
     # ------------------------------------------------------------------ the start of an epoch
 
@@ -148,40 +168,54 @@ class Segmenter:
                 self._pictures_before_key += 1
                 self.dropped[VIDEO] += 1
                 return
-            held, self._held = self._held, []
-            self._begin([sample, *held])
+            if self._too_early(sample):
+                self._held.drop_before(sample.pts_us)
+                return
+            self._begin([sample, *self._held.take()])
             return
-        waited_us = self._hold(sample)
+        if VIDEO not in self._formats and self._too_early(sample):
+            return
+        waited_us = self._held.add(sample)
         if VIDEO not in self._formats:
-            limit_us = 0 if self._last_k >= 0 else JOIN_WAIT_US
+            limit_us = 0 if self._last_k >= 0 else bounds.JOIN_WAIT_US
         else:
-            limit_us = KEYFRAME_WAIT_US if self._pictures_before_key else VIDEO_WAIT_US
-        if waited_us >= limit_us or self._held_bytes > HELD_BYTES:
+            keys = self._pictures_before_key
+            limit_us = bounds.KEYFRAME_WAIT_US if keys else bounds.VIDEO_WAIT_US
+        if waited_us >= limit_us or self._held.full:
             self._open_with_audio()
 
-    def _hold(self, sample: Sample) -> int:
-        """Keep sound until it is known where it belongs; return how long the first has waited."""
-        if not self._held:
-            self._held_bytes = 0
-        self._held.append(sample)
-        self._held_bytes += len(sample.data)
-        return sample.pts_us - self._held[0].pts_us
-
     def _open_with_audio(self) -> None:
-        held, self._held = self._held, []
-        self._begin(held)
+        held = self._held.take()
+        begin = next((i for i, sample in enumerate(held) if not self._too_early(sample)), None)
+        if begin is not None:
+            self._begin(held[begin:])
+
+    def _too_early(self, sample: Sample) -> bool:
+        early = self._entrance is not None and self._entrance.too_early(sample)
+        self.dropped[sample.medium] += early
+        return early
+
+    def _enter(self, entrance: Entrance, start_us: int) -> None:
+        self._entrance = None
+        self._last_k = entrance.place.after_k
+        self._resumed = not entrance.seamless(start_us)
+        self._ended_us = entrance.place.end_us or 0
+        self._next_gap = entrance.gap(start_us)
 
     def _begin(self, samples: list[Sample]) -> None:
         """Open a segment that starts with the first of `samples`."""
         first = samples[0]
+        if self._entrance is not None:
+            self._enter(self._entrance, first.pts_us)
         if self.origin_us is None:
-            self.origin_us = first.pts_us
+            self.origin_us = self.audio_origin_us = first.pts_us
             for sample in samples:
                 sample.pts_us -= self.origin_us
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
         self._epoch_us = first.pts_us
-        self._open.discontinuity = self._last_k >= 0 or self._closing is not None
+        self.first_k = self.first_k if self.first_k >= 0 else self._open.k
+        self._open.discontinuity = self._resumed or self._closing is not None
         self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()
         self._pictures_before_key = 0
@@ -197,7 +231,7 @@ class Segmenter:
         """Tell what is missing before a new epoch: the wait for its first keyframe counts too."""
         known = self._next_gap
         missing_us = start_us - self._ended_us
-        if self._last_k < 0 or self._closing is not None or missing_us <= 0:
+        if not self._resumed or self._closing is not None or missing_us <= 0:
             return known
         if known is None and missing_us <= GAP_US:
             return None
@@ -210,16 +244,13 @@ class Segmenter:
         elif self._closing is not None:
             last_k = max(last_k, self._closing.segment.k)
         bucket = start_us // self._target_us
-        self._shift_k = max(self._shift_k, last_k + 1 - bucket)
-        return OpenSegment(bucket + self._shift_k, start_us, dict(self._formats))
+        self.shift_k = max(self.shift_k, last_k + 1 - bucket)
+        return OpenSegment(bucket + self.shift_k, start_us, dict(self._formats))
 
     def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
         """Tell whether a segment that may be cut here has to be."""
-        target_us = self._target_us
-        return (
-            sample.pts_us // target_us > current.start_us // target_us
-            or current.bytes + len(sample.data) > LARGEST_BYTES
-        )
+        full = current.bytes + len(sample.data) > bounds.LARGEST_BYTES
+        return full or sample.pts_us // self._target_us > current.start_us // self._target_us
 
     # ------------------------------------------------------------------ samples of an open segment
 
@@ -230,7 +261,7 @@ class Segmenter:
                 return
             self._video_us = sample.pts_us  # pictures are back: sound alone cuts no more
             self._resolve_pending()
-        if self._closing is not None and sample.pts_us > self._closing.at_us + SKEW_US:
+        if self._closing is not None and sample.pts_us > self._closing.at_us + bounds.SKEW_US:
             self._finish_closing(None)
         pictures = current.units[VIDEO]
         if sample.keyframe:
@@ -240,8 +271,8 @@ class Segmenter:
                 must = bool(current.units[AUDIO]) and sample.pts_us > current.start_us
             if must:
                 current = self._cut(current, sample.pts_us)
-        elif current.bytes + len(sample.data) > LARGEST_BYTES or (
-            sample.dts_us - current.start_us > LONGEST_US
+        elif current.bytes + len(sample.data) > bounds.LARGEST_BYTES or (
+            sample.dts_us - current.start_us > bounds.LONGEST_US
         ):
             current = self._cut(current, sample.pts_us)
             current.independent = False
@@ -254,7 +285,7 @@ class Segmenter:
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
         closing = self._closing
         if closing is not None and self._is_late_for(closing, sample):
-            fits = closing.segment.bytes + len(sample.data) <= LARGEST_BYTES
+            fits = closing.segment.bytes + len(sample.data) <= bounds.LARGEST_BYTES
             if fits and AUDIO in closing.segment.formats and AUDIO not in self._changed:
                 closing.segment.add(sample)
             else:
@@ -266,14 +297,14 @@ class Segmenter:
         if self._pending_us is not None:
             if self._has_video(self._pending_us):
                 # Whether the group of pictures runs on decides where this sound belongs.
-                if self._hold(sample) > SKEW_US or self._held_bytes > HELD_BYTES:
+                if self._held.add(sample) > bounds.SKEW_US or self._held.full:
                     self._resolve_pending()
                 return
             self._cut_at_break(sample)
             return
         if closing is not None:
             self._finish_closing(sample.pts_us)
-        full = current.bytes + len(sample.data) > LARGEST_BYTES
+        full = current.bytes + len(sample.data) > bounds.LARGEST_BYTES
         if full or (
             not self._has_video(sample.pts_us)
             and (self._outgrown(current, sample) or AUDIO in self._changed)
@@ -302,14 +333,8 @@ class Segmenter:
         fresh = self._new(at_us)
         fresh.discontinuity = fresh.formats != current.formats
         self._changed.clear()
-        early = current.units[AUDIO]
-        keep = len(early)
-        while keep and early[keep - 1].pts_us >= at_us:
-            keep -= 1
-        moved = early[keep:]
-        del early[keep:]
+        moved = current.split_audio(at_us)
         for sample in moved:
-            current.bytes -= len(sample.data)
             fresh.add(sample)
         self._open = fresh
         self._closing = Closing(current, at_us, broken=False)
@@ -320,7 +345,7 @@ class Segmenter:
     def _cut_at_break(self, first: Sample) -> None:
         """Let the pending break end the open segment; decoding starts anew with `first`."""
         self._pending_us = None
-        held, self._held = self._held, []
+        held = self._held.take()
         early = [sample for sample in held if sample.pts_us < first.pts_us]
         if self._next_gap is None and self._open is not None:
             # The clock jumped and nothing is missing: sound from before `first` may still come.
@@ -341,8 +366,8 @@ class Segmenter:
         if self._pending_us is None or self._open is None:
             return
         self._pending_us = None
-        held, self._held = self._held, []
-        self._open.gap = _joined(self._open.gap, self._next_gap)
+        held = self._held.take()
+        self._open.gap = joined(self._open.gap, self._next_gap)
         self._next_gap = None
         for sample in held:
             self._audio(self._open, sample)
@@ -367,32 +392,9 @@ class Segmenter:
             self._open = None
 
     def _emit(self, done: OpenSegment, end_us: int | None, next_pts: dict[Medium, int]) -> None:
-        samples = {medium: units for medium, units in done.units.items() if units}
-        if not samples:
-            return
-        if VIDEO in samples:
-            samples[VIDEO] = in_decode_order(samples[VIDEO])
-        if end_us is None:
-            end_us = done.end_us
-        self._last_k = done.k
-        self._ended_us = end_us
-        self._out.append(
-            Segment(
-                k=done.k,
-                start_us=done.start_us,
-                end_us=end_us,
-                formats=tuple(sorted(done.formats.values(), key=lambda f: _ORDER[f.medium])),
-                samples=samples,
-                discontinuity=done.discontinuity,
-                gap=done.gap,
-                independent=done.independent,
-                next_pts_us=next_pts,
-            )
-        )
-
-
-def _joined(first: Gap | None, second: Gap | None) -> Gap | None:
-    """Write two gaps of one segment down as one, as long as both together."""
-    if first is None or second is None:
-        return first or second
-    return Gap(first.cause, first.start_us, first.duration_us + second.duration_us)
+        segment = done.close(end_us, next_pts)
+        if segment is not None:
+            self._last_k = done.k
+            self._resumed = True
+            self._ended_us = segment.end_us
+            self._out.append(segment)

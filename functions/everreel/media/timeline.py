@@ -32,14 +32,11 @@ from everreel.media.track_clock import TrackClock
 
 
 class Timeline:
-    """Puts the access units of one uid on one continuous clock.
-
-    Not thread-safe; the same calls always give the same answers.
+    """Puts the access units of one uid on one continuous clock; not thread-safe.
 
     Attributes:
         repairs: how often each kind of repair was made.
-        paced: the source sends media as it happens, so media that stays late after a silence means
-            time is missing. False for sources that deliver in bursts (HLS).
+        paced: media comes as it happens, so lateness means that some is missing; False for HLS.
     """
 
     def __init__(self) -> None:
@@ -68,6 +65,11 @@ class Timeline:
         Arrival clock = output clock + delay, at best: this is what ties the timeline to UTC.
         """
         return self._delay_us or 0
+
+    @property
+    def shift_us(self) -> int:
+        """Output clock less the source's own clock, microseconds: what the repairs have added."""
+        return self._shift_us
 
     @property
     def repeated(self) -> int:
@@ -225,10 +227,9 @@ class Timeline:
     ) -> int:
         """Re-anchor the clock: media goes on where the wall clock says, or right after the end."""
         end_us = self._end_us if self._end_us is not None else dts_us
-        # Between two bursts on one connection nothing arrives, and nothing is missing.
-        in_burst = cause is Cause.JUMP and not self.paced
-        paused_us = 0 if in_burst else max(0, now_us - self._arrived_us())
-        gap_us = paused_us if paused_us > GAP_US else 0
+        paused_us = max(0, now_us - self._arrived_us())
+        if cause is Cause.JUMP and not self.paced:
+            paused_us = 0  # between two bursts nothing arrives, and nothing is missing
         at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
         move_us = at_us - dts_us
         self._shift_us += move_us
@@ -241,6 +242,7 @@ class Timeline:
             other.joined = True
         track.stale_us = None
         self._count("reset")
+        gap_us = paused_us if paused_us > GAP_US else 0
         out.append(Break(cause, at_us, gap_us, continuous=cause is Cause.JUMP))
         return move_us
 

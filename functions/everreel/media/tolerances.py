@@ -30,6 +30,9 @@ NUDGE_US = 25
 APART_US = 5_000_000
 """Tracks on one clock start this near to each other; farther apart is another clock."""
 
+ROUNDING_US = 1_000
+"""Ends and starts this near to each other meet: no clock that we read is coarser."""
+
 FRAME_US = 40_000
 """Least distance to the last unit when a reset clock goes on."""
 

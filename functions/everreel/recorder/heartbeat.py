@@ -18,6 +18,8 @@ class Heartbeat:
     Attributes:
         stop: set once somebody asked the recording to stop.
         fenced: set once another lap owns the lane.
+        relieved: set once the successor has committed.
+        heir_k: the bucket from which on a successor builds all of them, -1 while none does.
     """
 
     def __init__(
@@ -32,6 +34,8 @@ class Heartbeat:
         """Prepare to beat for `lap` (sid, lane, lap number) every `every_s` seconds."""
         self.stop = threading.Event()
         self.fenced = threading.Event()
+        self.relieved = threading.Event()
+        self.heir_k = -1
         self._recordings = recordings
         self._lap = lap
         self._progress = progress
@@ -74,5 +78,9 @@ class Heartbeat:
             return
         if orders.fenced:
             self.fenced.set()
+        if orders.heir_k >= 0:
+            self.heir_k = orders.heir_k
+        if orders.relieved:
+            self.relieved.set()
         if orders.stop:
             self.stop.set()

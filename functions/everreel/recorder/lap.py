@@ -18,9 +18,9 @@ from everreel.errors import (
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
 from everreel.media.segment import Segment
-from everreel.media.segmenter import Segmenter
 from everreel.media.timeline import Timeline
 from everreel.protocols.ports import Source
+from everreel.recorder.cutting import Cutting
 from everreel.recorder.heartbeat import Heartbeat
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.recorder.package import Packaged, Packager
@@ -54,6 +54,9 @@ SPARE_S = 5.0
 
 LONGEST_DRAIN_S = 120.0
 """How long a store that does not answer is waited for at the end, if the function has the time."""
+
+GIVE_WAY_S = 2.0
+"""Head start of the successor with each bucket that both have: it commits one, and we may go."""
 
 OpenSource = Callable[[str, threading.Event], Source]
 """Opens a URL through the guard; gives up when the event is set."""
@@ -154,13 +157,16 @@ class _Lap:
         self._settings = settings
         self._leave_s = deadline_s - settings.drain_s
         self._full_s = now_s + options.max_duration_s if options.max_duration_s else None
+        if self._full_s is not None and order.follows:
+            self._full_s -= (clock.utc_us() - recording.created_utc_us) / MICROSECONDS
         self._idle_s = options.max_idle_s
         self._media_at_s = now_s
         self._status = Status.STARTING
         self._note = ""
         self._reopens = 0
         self._timeline = Timeline()
-        self._segmenter = Segmenter(options.segment_s * MICROSECONDS)
+        self._cutting = Cutting(recording, order, recordings, clock)
+        self._segmenter = self._cutting.segmenter
         self._packager = Packager(options.container)
         self._uploads: UploadQueue[Packaged] = UploadQueue(
             publisher.publish, limit_bytes=settings.queue_bytes, clock=clock
@@ -173,6 +179,7 @@ class _Lap:
             clock=clock,
         )
         publisher.on_first_commit = self._heart.now
+        publisher.give_way = self._give_way
 
     def run(self) -> Outcome:
         """Record, then leave in order."""
@@ -225,7 +232,7 @@ class _Lap:
                         self._timeline.paced = not source.in_bursts
                     self._take(events)
             except SourceError as error:
-                self._store(self._segmenter.feed(self._timeline.flush()))
+                self._store(self._cutting.feed(self._timeline.flush()))
                 lost = self._after(error, tries)
                 tries += 1
             finally:
@@ -260,6 +267,8 @@ class _Lap:
             return Reason.MAX_DURATION
         if now_s >= self._leave_s:
             return Reason.LAP_LIMIT
+        if self._heart.relieved.is_set() and not self._segmenter.owes(self._heart.heir_k):
+            return Reason.HANDED_OVER
         if now_s - self._media_at_s >= self._idle_s:
             return Reason.IDLE
         return None
@@ -277,13 +286,19 @@ class _Lap:
         units = sum(isinstance(event, AccessUnit) for event in events)
         if units > self._timeline.repeated - known:
             self._media_at_s = now_s
-        segments = self._segmenter.feed(timed)
+        segments = self._cutting.feed(timed)
         if self._status < Status.READY and self._segmenter.origin_us is not None:
             self._reached(Status.READY)
         if segments:
             self._store(segments)
         if not timed:
             self._let_go_of_the_silent()
+        self._cutting.tend(self._publisher.segments)
+
+    def _give_way(self, k: int) -> None:
+        """Let the successor commit a bucket that it has as well; on the upload thread."""
+        if 0 <= self._heart.heir_k <= k:
+            self._heart.relieved.wait(GIVE_WAY_S)
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.
@@ -294,7 +309,11 @@ class _Lap:
         if not self._timeline.paced:
             patience_s = max(patience_s, LONGEST_BURST_S)
         if self._clock.monotonic() - self._media_at_s >= patience_s:
-            self._store([*self._segmenter.feed(self._timeline.flush()), *self._segmenter.flush()])
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Commit what is open: the lap ends or nothing comes any more."""
+        self._store(self._cutting.close(self._timeline.flush(), self._heart.heir_k))
 
     def _reached(self, status: Status) -> None:
         self._status = status
@@ -317,8 +336,7 @@ class _Lap:
     def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
         """Commit what was received, with the time that is left."""
         try:
-            segments = self._segmenter.feed(self._timeline.flush())
-            self._store([*segments, *self._segmenter.flush()])
+            self._let_go()
             left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()
             drained = self._uploads.close(drain_s=min(max(left_s - SPARE_S, 0.0), LONGEST_DRAIN_S))
             if self._uploads.failure is not None:
@@ -329,7 +347,8 @@ class _Lap:
                     f"({self._uploads.waiting_for_store or 'slow, no error'}); "
                     "check the bucket's health and its region"
                 )
-            self._publisher.finish()
+            if reason is not Reason.HANDED_OVER:
+                self._publisher.finish()
         except FenceLost:
             self._heart.fenced.set()
         except EverreelError as error:
@@ -341,7 +360,7 @@ class _Lap:
     def _progress(self) -> Progress:
         done = self._publisher
         idle_s = max(0.0, self._clock.monotonic() - self._media_at_s)
-        return Progress(
+        progress = Progress(
             status=Status.IN_PROGRESS if done.segments else self._status,
             segments=done.segments,
             bytes=done.bytes,
@@ -351,7 +370,9 @@ class _Lap:
             reconnects=self._reopens,
             note=self._uploads.waiting_for_store or self._note,
             recorded_us=done.recorded_us,
+            shown=done.playlists.shown,
         )
+        return self._cutting.tell(progress, self._timeline.shift_us)
 
 
 def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[SourceEvent]:

@@ -12,9 +12,9 @@ from everreel.errors import EverreelError, ObjectExists
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media import names
 from everreel.media.access_unit import Medium
-from everreel.media.hls import IndexBuilder, LiveWindow, due, entry
 from everreel.media.index import InitRow, SegmentRow, TrackDescription
 from everreel.recorder.package import Packaged
+from everreel.recorder.playlists import Playlists
 from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Recording
 from everreel.store.commit import Committer
@@ -36,6 +36,8 @@ class Publisher:
         media_us: recording timeline position up to which this lap committed.
         recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
+        give_way: called with the number of each segment before it is committed; may wait.
+        playlists: what players are shown.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Publisher:
         self.media_us = 0
         self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
+        self.give_way: Callable[[int], None] = lambda _: None
         self._sid = recording.sid
         self._order = order
         self._store = store
@@ -72,9 +75,9 @@ class Publisher:
         )
         self._origin_fixed = recording.origin_utc_us != 0
         self._inits: dict[int, InitRow] | None = None
-        self._index = IndexBuilder(options.segment_s)
-        self._live = LiveWindow(options.segment_s)
-        self._index_written = 0
+        self.playlists = Playlists(
+            recording, order, store=store, recordings=recordings, folder=self._folder
+        )
 
     def publish(self, item: Packaged) -> None:
         """Store a segment and commit it; then show it to players and to the bus.
@@ -86,6 +89,7 @@ class Publisher:
             self.origin_utc_us = self._recordings.set_origin(self._sid, self.origin_utc_us)
             self._origin_fixed = True
         wish = self._row(item, self._init_number(item))
+        self.give_way(wish.k)
         result = self._committer.commit(item.body, wish, names.content_type(wish.key))
         row = result.row
         if not result.mine:
@@ -102,8 +106,7 @@ class Publisher:
     def finish(self) -> None:
         """Bring the full playlist up to date: this lap adds nothing more."""
         try:
-            if self._index_written < self._index.count:
-                self._write_index()
+            self.playlists.finish()
         except EverreelError as error:
             log.warning("playlist not written, the seal brings it: %s", error.message)
 
@@ -133,16 +136,24 @@ class Publisher:
         """Return the number of the init segment that the item needs, making it if it is new."""
         if not item.inits:
             return 0
-        if self._inits is None:
-            self._inits = {row.number: row for row in self._recordings.inits(self._sid)}
-        for row in self._inits.values():
-            if row.tracks == item.descriptions:
-                return row.number
-        row = self._new_init(max(self._inits, default=0) + 1, item)
-        self._inits[row.number] = row
-        return row.number
+        known = self._known_init(item.descriptions)
+        if known is None:
+            rows = self._recordings.inits(self._sid)
+            self._inits = {row.number: row for row in rows}
+            known = self._known_init(item.descriptions)
+        if known is None:
+            number = max(self._inits or {}, default=0) + 1
+            while (known := self._new_init(number, item)) is None:
+                number += 1  # another lap took that number for other tracks
+            self._inits = {**(self._inits or {}), known.number: known}
+        return known.number
 
-    def _new_init(self, number: int, item: Packaged) -> InitRow:
+    def _known_init(self, tracks: tuple[TrackDescription, ...]) -> InitRow | None:
+        rows = (self._inits or {}).values()
+        return next((row for row in rows if row.tracks == tracks), None)
+
+    def _new_init(self, number: int, item: Packaged) -> InitRow | None:
+        """Store init segment `number`; None if somebody else's lies there."""
         keys: dict[str, str] = {}
         for kind, body in item.inits.items():
             name = names.init_name(number, None if kind == "all" else Medium(kind))
@@ -150,36 +161,25 @@ class Publisher:
             try:
                 self._store.put_new(key, body, names.content_type(name))
             except ObjectExists:
+                if self._store.get(key) != body:
+                    return None
                 log.info("init segment %s is there already", name)
             keys[kind] = name
-        tracks: tuple[TrackDescription, ...] = item.descriptions
-        row = InitRow(number, tracks, keys)
+        row = InitRow(number, item.descriptions, keys)
         self._recordings.put_init(self._sid, row)
         return row
 
     # ------------------------------------------------------------------ playlists and events
 
     def _show(self, row: SegmentRow) -> None:
-        shown = entry(row, self._inits or {})
-        self._index.add(shown)
-        self._live.add(shown)
         try:
-            self._put_playlist(self._folder.live, self._live.render())
-            if due(self._index_written, self._index.count):
-                self._write_index()
+            self.playlists.show()
         except EverreelError as error:
             log.warning("playlist not written, the next segment brings it: %s", error.message)
         try:
             self._bus.publish(*self._events(row))
         except EverreelError as error:
             log.warning("event not published: %s", error.message)
-
-    def _write_index(self) -> None:
-        self._put_playlist(self._folder.index, self._index.render("event"))
-        self._index_written = self._index.count
-
-    def _put_playlist(self, key: str, text: str) -> None:
-        self._store.put(key, text.encode(), names.content_type(key))
 
     def _events(self, row: SegmentRow) -> list[Event]:
         committed = Event(
@@ -195,7 +195,8 @@ class Publisher:
                 "lap": row.lap,
             },
         )
-        if self.segments > 1:
+        first = not self._order.follows or self.playlists.count == 1
+        if self.segments > 1 or not first:
             return [committed]
         started = Event(
             Happening.STARTED,

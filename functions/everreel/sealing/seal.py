@@ -12,6 +12,7 @@ from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError, RecordingNotFound, SourceError
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media import dash, names
+from everreel.media.continuity import settled
 from everreel.media.hls import IndexBuilder, LiveWindow, entry
 from everreel.media.index import Container, InitRow, SegmentRow
 from everreel.sealing.manifest import Facts, add_up, manifest
@@ -64,7 +65,7 @@ def seal(
     if recording.status in LIVE:
         return SealReport(sealed=False, status=recording.status)
     rows = list(recordings.segments(sid))
-    facts = add_up(rows)
+    facts = add_up(list(settled(rows)))
     if recording.sealed_utc_us:
         return SealReport(True, recording.status, facts.segments, facts.media_us)
     if rows:
@@ -95,7 +96,7 @@ class _Sealing:
 
     def write(self, rows: Sequence[SegmentRow]) -> Facts:
         """Write every final object; return what the recording adds up to."""
-        kept, missing = self._present(rows)
+        kept, missing = self._present(list(settled(rows)))
         files = self._playable(kept) if kept else {}
         document = manifest(
             self._recording, kept, self._inits, self._laps, files=files, missing=missing

@@ -143,7 +143,12 @@ class DynamoRecordings:
         row = outcome.rows[0] or {}
         if not outcome.done and _may_beat(row):
             row = self._tell(place, progress, utc_us)
-        return Orders(bool(row.get("stop")), fenced=not _may_beat(row))
+        return Orders(
+            bool(row.get("stop")),
+            fenced=not _may_beat(row),
+            heir_k=row.get("heir_k", -1),
+            relieved=bool(row.get("relieved")),
+        )
 
     def set_origin(self, sid: str, origin_utc_us: int) -> int:
         """Fix the UTC of recording timeline 0, first wins; return the one that holds."""
@@ -180,6 +185,16 @@ class DynamoRecordings:
         for row in self._rows_of(sid, first, f"SEG#{_AFTER_ALL}"):
             yield rows.read_segment(row)
 
+    def newest(self, sid: str, count: int) -> Sequence[SegmentRow]:
+        """Return the last `count` rows of the index, or all if there are fewer; ascending."""
+        partition = rows.recording_key(sid)[rows.PARTITION_KEY]
+        found = self._table.last(partition, "SEG#", f"SEG#{_AFTER_ALL}", count)
+        return [rows.read_segment(row) for row in found]
+
+    def inherit(self, sid: str, lane: str, lap: int, heir_k: int, *, relieve: bool) -> None:
+        """Tell a running lap that its successor builds `heir_k` and all after it."""
+        self._table.write(writes.inheritance((sid, lane, lap), heir_k, relieve=relieve))
+
     def end_lap(
         self,
         sid: str,
@@ -209,6 +224,11 @@ class DynamoRecordings:
             same_beat=True,
         )
         return step is not None
+
+    def lap(self, sid: str, lane: str, lap: int) -> Lap | None:
+        """Return one lap, None if it was never noted nor claimed."""
+        row = self._table.get(rows.lap_key(sid, lane, lap))
+        return None if row is None else rows.read_lap(row)
 
     def laps(self, sid: str) -> Sequence[Lap]:
         """Return the laps of a recording, oldest first."""

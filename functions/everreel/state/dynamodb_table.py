@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from everreel.clock import Clock, SystemClock
@@ -135,6 +136,17 @@ class Table:
             ExpressionAttributeValues=attributes({":p": partition, ":a": first, ":b": last}),
             ConsistentRead=True,
         )
+
+    def last(self, partition: str, first: str, last: str, count: int) -> list[Values]:
+        """Read the last `count` rows of a partition between two sort keys; ascending."""
+        found = self._query(
+            KeyConditionExpression=f"{PARTITION_KEY} = :p AND {SORT_KEY} BETWEEN :a AND :b",
+            ExpressionAttributeValues=attributes({":p": partition, ":a": first, ":b": last}),
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=count,
+        )
+        return list(islice(found, count))[::-1]
 
     def newest(
         self, index: str, partition: tuple[str, str], limit: int, after: Values | None

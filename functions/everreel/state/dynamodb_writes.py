@@ -88,6 +88,17 @@ def order(place: tuple[str, str, int], word: str) -> Write:
     )
 
 
+def inheritance(place: tuple[str, str, int], heir_k: int, *, relieve: bool) -> Write:
+    """Tell a running lap of its successor. Alone: only the lap's own end replaces its row now."""
+    return Write(
+        "Update",
+        rows.lap_key(*place),
+        update="SET #heir_k = :heir_k" + (", #relieved = :yes" if relieve else ""),
+        condition="#state = :running",
+        values={"heir_k": heir_k, "yes": True, "running": LapState.RUNNING},
+    )
+
+
 def segment(sid: str, row: SegmentRow, fence: int, expiry: Values) -> Sequence[Write]:
     """Take a free bucket while the recording is live and `fence` is the lane's newest."""
     return [

@@ -34,6 +34,7 @@ class MemoryRecordings:
         self._laps: dict[str, dict[tuple[str, int], Lap]] = {}
         self._inits: dict[str, dict[int, InitRow]] = {}
         self._segments: dict[str, dict[int, SegmentRow]] = {}
+        self._heirs: dict[tuple[str, str, int], tuple[int, bool]] = {}
 
     def put_ticket(self, ticket: Ticket) -> None:
         """Keep a ticket; putting the same one again changes nothing."""
@@ -112,7 +113,8 @@ class MemoryRecordings:
                 return Orders(stop, fenced=True)
             self._laps[sid][lane, lap] = replace(known, progress=progress, beat_utc_us=utc_us)
             self._sessions[sid] = moves.told(session, progress.status) or session
-            return Orders(stop, fenced=False)
+            heir_k, relieved = self._heirs.get((sid, lane, lap), (-1, False))
+            return Orders(stop, fenced=False, heir_k=heir_k, relieved=relieved)
 
     def set_origin(self, sid: str, origin_utc_us: int) -> int:
         """Fix the UTC of recording timeline 0, first wins; return the one that holds."""
@@ -155,6 +157,20 @@ class MemoryRecordings:
             found = [rows[k] for k in sorted(rows) if k > after]
         yield from found
 
+    def newest(self, sid: str, count: int) -> Sequence[SegmentRow]:
+        """Return the last `count` rows of the index, or all if there are fewer; ascending."""
+        with self._lock:
+            rows = self._segments.get(sid, {})
+            return [rows[k] for k in sorted(rows)[-count:]]
+
+    def inherit(self, sid: str, lane: str, lap: int, heir_k: int, *, relieve: bool) -> None:
+        """Tell a running lap that its successor builds `heir_k` and all after it."""
+        with self._lock:
+            known = self.lap(sid, lane, lap)
+            if known is not None and known.state is LapState.RUNNING:
+                relieved = self._heirs.get((sid, lane, lap), (-1, False))[1]
+                self._heirs[sid, lane, lap] = heir_k, relieve or relieved
+
     def end_lap(
         self,
         sid: str,
@@ -183,6 +199,11 @@ class MemoryRecordings:
             if step is not None:
                 self._write(step)
             return step is not None
+
+    def lap(self, sid: str, lane: str, lap: int) -> Lap | None:
+        """Return one lap, None if it was never noted nor claimed."""
+        with self._lock:
+            return self._laps.get(sid, {}).get((lane, lap))
 
     def laps(self, sid: str) -> Sequence[Lap]:
         """Return the laps of a recording, oldest first."""

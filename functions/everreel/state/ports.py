@@ -28,10 +28,14 @@ class Orders:
     Attributes:
         stop: somebody asked the recording to stop.
         fenced: another lap owns the lane; leave quietly.
+        heir_k: the bucket from which on a successor builds all of them, -1 while none does.
+        relieved: the successor has committed; leave once the buckets before `heir_k` are safe.
     """
 
     stop: bool
     fenced: bool
+    heir_k: int = -1
+    relieved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,18 @@ class Recordings(Protocol):
         """Return the index in ascending order of k, from the first k greater than `after`."""
         ...
 
+    def newest(self, sid: str, count: int) -> Sequence[SegmentRow]:
+        """Return the last `count` rows of the index, or all if there are fewer; ascending."""
+        ...
+
+    def inherit(self, sid: str, lane: str, lap: int, heir_k: int, *, relieve: bool) -> None:
+        """Tell a running lap that its successor builds bucket `heir_k` and all after it.
+
+        With `relieve`, also that the successor has committed and the lap may leave. The lap learns
+        it with its next beat. Repeatable; a lap that does not run is left as it is.
+        """
+        ...
+
     def end_lap(
         self,
         sid: str,
@@ -161,6 +177,10 @@ class Recordings(Protocol):
         starter died) is closed with `unchanged_since` 0.
         Raises: RecordingNotFound.
         """
+        ...
+
+    def lap(self, sid: str, lane: str, lap: int) -> Lap | None:
+        """Return one lap, None if it was never noted nor claimed."""
         ...
 
     def laps(self, sid: str) -> Sequence[Lap]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from everreel.errors import EverreelError
+from everreel.media.hls import Shown
 from everreel.media.index import Container
 from everreel.state.status import Status
 
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     IDLE = "idle"
     MAX_DURATION = "max_duration"
     LAP_LIMIT = "lap_limit"
+    HANDED_OVER = "handed_over"
     SOURCE_FAILED = "source_failed"
     DESTINATION_FAILED = "destination_failed"
     RECORDER_DIED = "recorder_died"
@@ -39,7 +41,9 @@ class Reason(StrEnum):
     FAULT = "fault"
 
 
-NORMAL_REASONS = frozenset({Reason.STOPPED, Reason.IDLE, Reason.MAX_DURATION, Reason.LAP_LIMIT})
+NORMAL_REASONS = frozenset(
+    {Reason.STOPPED, Reason.IDLE, Reason.MAX_DURATION, Reason.LAP_LIMIT, Reason.HANDED_OVER}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,13 @@ class Progress:
         note: short human text, redacted ("waiting for a publisher: RTSP 404").
         recorded_us: media committed by this lap; laps add up to what the recording holds, because
             every bucket has one owner.
+        open_k: number of the segment being built, -1 if none is.
+        shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
+        marks: the newest landmarks of each medium on the recording timeline: by them a joining lap
+            finds its place to the microsecond.
+        zero_us: where recording timeline 0 lies on the source's own clock, None until known: what
+            a lap goes by that takes over from a dead one.
+        shown: where the playlists stand, None before the first segment.
     """
 
     status: Status
@@ -148,15 +159,35 @@ class Progress:
     reconnects: int = 0
     note: str = ""
     recorded_us: int = 0
+    open_k: int = -1
+    shift_k: int = 0
+    marks: tuple[tuple[int, str], ...] = ()
+    zero_us: int | None = None
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LapOrder:
-    """Which lap an invocation is to run."""
+    """Which lap an invocation is to run.
+
+    Attributes:
+        follows: the lap it succeeds, lane and number in one word ("a1"); "" for the first.
+    """
 
     sid: str
     lane: str
     lap: int
+    follows: str = ""
+
+    @property
+    def name(self) -> str:
+        """Lane and number in one word: "a1"."""
+        return f"{self.lane}{self.lap}"
+
+
+def parse_lap(name: str) -> tuple[str, int]:
+    """Read what `LapOrder.name` wrote."""
+    return name[0], int(name[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +204,8 @@ class Lap:
     progress: Progress
     reason: Reason | None = None
     failure: Failure | None = None
+
+    @property
+    def name(self) -> str:
+        """Lane and number in one word: "a1"."""
+        return f"{self.lane}{self.lap}"

@@ -8,6 +8,7 @@ One table, keys `PK` and `SK`:
     segment     REC#<sid>                              SEG#<k:010d>
     ticket      TICKET#<resource id>                   TICKET
     live name   LIVE#<app>#<channel>#<recorder uid>    LIVE
+    notice      as `state.notices` says
 
 Index `by_app` (keys `gsi_pk` = `APP#<app>`, `gsi_sk` = `<created_utc_us:020d>#<sid>`, all
 attributes) holds recordings alone. `expires_at` (seconds since the epoch) is the TTL attribute.
@@ -22,6 +23,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from everreel.errors import InvalidRequest, ServiceFault
+from everreel.media.hls import Shown
 from everreel.media.index import Container, InitRow, SegmentRow, TrackDescription
 from everreel.media.segment import Cause, Gap, TrackRange
 from everreel.state.moves import Session
@@ -224,9 +226,21 @@ def read_lap(row: Values) -> Lap:
         request_id=row["request_id"],
         invoked_utc_us=row["invoked_utc_us"],
         beat_utc_us=row["beat_utc_us"],
-        progress=Progress(**{**row["progress"], "status": Status(row["progress"]["status"])}),
+        progress=_read_progress(row["progress"]),
         reason=_reason(row["reason"]),
         failure=_failure(row["failure"]),
+    )
+
+
+def _read_progress(row: Values) -> Progress:
+    shown = row["shown"]
+    return Progress(
+        **{
+            **row,
+            "status": Status(row["status"]),
+            "marks": tuple((at_us, mark) for at_us, mark in row["marks"]),
+            "shown": None if shown is None else Shown(**shown),
+        }
     )
 
 

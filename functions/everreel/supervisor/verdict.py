@@ -19,9 +19,7 @@ from everreel.supervisor.backoff import (
     SUSPECT_S,
     wait_s,
 )
-
-PULSE_LOST_S = 15
-"""A lap beats every 3 s: five beats missing is no jitter."""
+from everreel.supervisor.relay import is_lost
 
 LONGEST_LAP_S = 900 + 60
 """Nothing runs longer than a function's fifteen minutes; the minute is for the queue before it."""
@@ -78,13 +76,23 @@ def judge(
         return Verdict(Action.DONE, 0, "sealed"), seen
     if recording.status not in LIVE:
         return Verdict(Action.SEAL, 0, f"status {recording.status.value}: ready to seal"), seen
-    lap = laps[-1] if laps else None
+    lap = in_question(laps, now_us)
     if lap is None or lap.state is LapState.INVOKED:
-        return _judge_start(seen, recording, now_us)
+        since_us = recording.created_utc_us if len(laps) < 2 or lap is None else lap.invoked_utc_us
+        return _judge_start(seen, since_us, now_us)
     if lap.state is not LapState.RUNNING:
         # The row of the recording follows the lap's in a moment.
         return Verdict(Action.WAIT, STOPPING_S, "the lap has ended"), seen
     return _judge_pulse(seen, recording, lap, now_us)
+
+
+def in_question(laps: Sequence[Lap], now_us: int) -> Lap | None:
+    """Pick the lap that a look judges: one without a pulse before one that is well."""
+    lost = [lap for lap in laps if lap.state is LapState.RUNNING and is_lost(lap, now_us)]
+    late_us = now_us - CONFIRMED_WITHIN_S * MICROSECONDS
+    late = [lap for lap in laps if lap.state is LapState.INVOKED and lap.invoked_utc_us <= late_us]
+    running = [lap for lap in laps if lap.state is LapState.RUNNING]
+    return next(iter([*late, *lost, *reversed(running), *reversed(laps)]), None)
 
 
 def _judge_absence(watch: Watch) -> tuple[Verdict, Watch]:
@@ -96,9 +104,9 @@ def _judge_absence(watch: Watch) -> tuple[Verdict, Watch]:
     return Verdict(Action.WAIT, pause_s, f"no such recording, look {watch.suspicion}"), watch
 
 
-def _judge_start(watch: Watch, recording: Recording, now_us: int) -> tuple[Verdict, Watch]:
+def _judge_start(watch: Watch, since_us: int, now_us: int) -> tuple[Verdict, Watch]:
     """The invocation has not shown itself yet."""
-    age_s = (now_us - recording.created_utc_us) / MICROSECONDS
+    age_s = (now_us - since_us) / MICROSECONDS
     if age_s >= CONFIRMED_WITHIN_S:
         return Verdict(Action.BURY, 0, f"no sign of life {CONFIRMED_WITHIN_S} s after start"), watch
     pause_s = min(wait_s(CONFIRM_S, watch.looks), max(1, round(CONFIRMED_WITHIN_S - age_s)))
@@ -111,7 +119,7 @@ def _judge_pulse(
     """A lap runs: does it beat, and how soon should it be looked at again?"""
     if now_us - lap.invoked_utc_us > LONGEST_LAP_S * MICROSECONDS:
         return Verdict(Action.BURY, 0, "older than a function can be"), watch
-    if now_us - lap.beat_utc_us > PULSE_LOST_S * MICROSECONDS:
+    if is_lost(lap, now_us):
         known = lap.beat_utc_us == watch.beat_utc_us
         suspicion = watch.suspicion + 1 if known else 1
         watch = replace(watch, suspicion=suspicion, steady=0, beat_utc_us=lap.beat_utc_us)

@@ -16,9 +16,12 @@ from everreel.contract.events import (
     RecordingSealed,
     RecordingStarted,
     SegmentCommitted,
+    VendorNotice,
 )
 from everreel.contract.requests import RequestedBody
 from everreel.contract.wire import Reply
+from everreel.events.fan_in import NoticeDoor
+from everreel.events.memory import MemoryBus
 from everreel.events.ports import Happening
 from everreel.http.app import create_app
 from everreel.lifecycle.memory import MemoryRunner
@@ -67,6 +70,18 @@ SAMPLES: Mapping[Happening, Reply] = {
         lap=1,
         error=EventError(code="recorder_died", message="the recorder stopped answering"),
     ),
+    Happening.NOTICE: VendorNotice(
+        sid="",
+        vendor="agora",
+        task="1f2e3d4c5b6a79880102030405060708",
+        event=31,
+        uid="101",
+        mark="s000000000012",
+        channel="lobby",
+        at="2026-01-01T00:00:01.250Z",
+        notice_id="4eb720f0-8da7-11e9-a43e-53f411c2761f",
+        detail={"msgName": "uploaded", "status": 0},
+    ),
 }
 """One event of each kind that everreel publishes."""
 
@@ -76,7 +91,8 @@ def openapi() -> dict[str, Any]:
     lifecycle = Lifecycle(
         MemoryRecordings(), MemoryRunner(), ManualClock(), check_source=str, source_template=""
     )
-    return create_app(lifecycle, bucket="recordings").openapi()
+    notices = NoticeDoor(str, MemoryBus, ManualClock())
+    return create_app(lifecycle, bucket="recordings", notices=notices).openapi()
 
 
 def documents() -> dict[str, dict[str, Any]]:

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from everreel.auth import KeyRing
 from everreel.clock import ManualClock
+from everreel.events.fan_in import NoticeDoor
 from everreel.events.memory import MemoryBus
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.settings import Settings
 from everreel.state.memory import MemoryRecordings
+from everreel.state.notices import MemoryNotices
 from everreel.state.ports import Ticket
 from everreel.state.recording import Mode, Options, Recording
 from everreel.state.status import Status
@@ -18,6 +20,7 @@ SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 """The recording that the samples speak of."""
 
 TEMPLATE = "rtmp://media.example/live/{channel}-{uid}"
+NOTICE_SECRETS = '{"agora": "replace-with-the-secret"}'
 KEYS = '{"id": "default", "secret": "replace-with-the-secret"}'
 
 
@@ -42,6 +45,7 @@ class Deployment:
         self.runner = MemoryRunner()
         self.bus = MemoryBus()
         self.store = MemoryStore()
+        self.notices = MemoryNotices()
         self.wiring = Wiring(
             Settings(bucket="recordings", source_template=TEMPLATE),
             self.clock,
@@ -50,6 +54,8 @@ class Deployment:
             bus=self.bus,
             store=self.store,
             keys=KeyRing(lambda: KEYS, self.clock),
+            notices=self.notices,
+            notice_door=NoticeDoor(lambda: NOTICE_SECRETS, lambda: self.bus, self.clock),
         )
 
     def add_recording(self, sid: str = SID, source: str = "", **options: object) -> Recording:

@@ -70,6 +70,15 @@ def listing(deployment: Deployment) -> None:
     assert [each["sid"] for each in body(feed("http_api/list.json"))["recordings"]] == [SID]
 
 
+def take_notice(deployment: Deployment) -> None:
+    assert body(feed("http_api/notice.json")) == {"code": 0}
+    [event] = deployment.bus.published
+    for new in (True, False):
+        assert deployment.wiring.take_notice(event.detail)[0] is new
+    [notice] = deployment.notices.of_task("agora", str(event.detail["task"]))
+    assert notice.event == 31
+
+
 def let_in(deployment: Deployment) -> None:
     for sample in ("authorize_call/bearer.json", "authorize_call/basic.json"):
         assert feed(sample) == {"isAuthorized": True, "context": {"keyId": "default"}}
@@ -148,6 +157,7 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "authorize_call/stranger.json": refuse,
     "http_api/acquire.json": acquire,
     "http_api/list.json": listing,
+    "http_api/notice.json": take_notice,
     "http_api/query.json": query,
     "http_api/start.json": start,
     "http_api/stop.json": stop,

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everreel.errors import InvalidRequest, ServiceFault
+from everreel.media.hls import Shown
 from everreel.media.index import Container, InitRow, SegmentRow, TrackDescription
 from everreel.media.segment import Cause, Gap, TrackRange
 from everreel.state import rows
@@ -29,7 +30,18 @@ words = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8)
 failures = st.none() | st.builds(Failure, texts, texts, texts, st.none() | texts)
 statuses = st.sampled_from(list(Status))
 progresses = st.builds(
-    Progress, statuses, numbers, numbers, numbers, numbers, numbers, numbers, texts
+    Progress,
+    statuses,
+    numbers,
+    numbers,
+    numbers,
+    numbers,
+    numbers,
+    numbers,
+    texts,
+    marks=st.lists(st.tuples(numbers, texts), max_size=3).map(tuple),
+    zero_us=st.none() | numbers,
+    shown=st.none() | st.builds(Shown, numbers, numbers, numbers, numbers, numbers),
 )
 options = st.builds(
     Options,

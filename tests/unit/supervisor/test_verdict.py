@@ -10,9 +10,9 @@ from everreel.clock import MICROSECONDS
 from everreel.state.recording import Lap, LapState, Mode, Options, Progress, Recording
 from everreel.state.status import LIVE, Status
 from everreel.supervisor.backoff import CONFIRM_S, CONFIRMED_WITHIN_S, STEADY_S, SUSPECT_S, wait_s
+from everreel.supervisor.relay import PULSE_LOST_S
 from everreel.supervisor.verdict import (
     LONGEST_LAP_S,
-    PULSE_LOST_S,
     Action,
     Watch,
     judge,

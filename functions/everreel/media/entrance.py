@@ -1,0 +1,37 @@
+"""Where a joining lap may begin, and what lies between the recording so far and its beginning."""
+
+from everreel.media.segment import Cause, Gap, Place, Sample
+from everreel.media.tolerances import ROUNDING_US
+
+
+class Entrance:
+    """Lets samples pass until the first that the joining lap is to keep."""
+
+    def __init__(self, place: Place, target_us: int) -> None:
+        """Enter at `place` a recording whose segments begin every `target_us` microseconds."""
+        self.place = place
+        self._target_us = target_us
+        self._passed: int | None = None
+
+    def too_early(self, sample: Sample) -> bool:
+        """Tell whether decoding must not begin with this sample, because others have it."""
+        place = self.place
+        if place.end_us is not None:
+            return sample.pts_us < place.end_us - ROUNDING_US
+        bucket = sample.pts_us // self._target_us
+        known = bucket + place.shift_k <= place.after_k
+        early = self._passed is None or bucket == self._passed or known
+        if early:
+            self._passed = bucket
+        return early
+
+    def gap(self, start_us: int) -> Gap | None:
+        """Write down what is missing before a beginning at `start_us`."""
+        end_us = self.place.end_us
+        if end_us is None or start_us - end_us <= ROUNDING_US:
+            return None
+        return Gap(Cause.TAKEOVER, end_us, start_us - end_us)
+
+    def seamless(self, start_us: int) -> bool:
+        """Tell whether media goes on there as if nothing had happened."""
+        return self.place.end_us is None or (self.place.exact and self.gap(start_us) is None)

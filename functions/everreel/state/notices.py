@@ -1,0 +1,86 @@
+"""What vendors told us, kept once: the port, and its adapter for tests and simulations.
+
+Rows live in the state table and expire (`NOTICE_KEPT_S`):
+
+    notice      NOTICE#<vendor>#<task>                 <event:06d>#<uid>#<mark>
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import Protocol
+
+NOTICE_KEPT_S = 31 * 86_400
+"""A task at a vendor lives 30 days at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that a vendor says has happened. Without credentials.
+
+    Attributes:
+        vendor: who says so: `agora` or `tencent`.
+        task: the vendor's id of what it is about (sid, taskId).
+        event: the vendor's number of its kind.
+        uid: of the recorder, or "": after a failover another one tells its own series.
+        mark: tells this notice from others of its kind, and is the same in every repeat of it.
+        channel: that is recorded, if it says so.
+        utc_us: when it happened, in the vendor's words.
+        detail: the rest of it, as JSON.
+        notice_id: the vendor's, "" if it has none.
+    """
+
+    vendor: str
+    task: str
+    event: int
+    uid: str
+    mark: str
+    channel: str
+    utc_us: int
+    detail: str
+    notice_id: str = ""
+
+
+class Notices(Protocol):
+    """The notices seen (tests/contract/test_notices.py).
+
+    Promises: of any number of repeats, at once or over time, one is kept; notices of other tasks,
+    kinds, uids or marks are others. Errors: StateUnavailable, after which the same may be asked
+    again; ServiceFault.
+    """
+
+    def remember(self, notice: Notice, utc_us: int) -> bool:
+        """Keep a notice that came at `utc_us`; False if it is known already."""
+        ...
+
+    def of_task(self, vendor: str, task: str) -> Sequence[Notice]:
+        """Return the notices about a task, in an order that does not depend on when they came."""
+        ...
+
+
+def place(notice: Notice) -> str:
+    """Return the place of a notice among those of its task."""
+    return f"{notice.event:06d}#{notice.uid}#{notice.mark}"
+
+
+class MemoryNotices:
+    """Keeps notices in a dict; safe for threads. Nothing expires."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._lock = RLock()
+        self._kept: dict[tuple[str, str], dict[str, Notice]] = {}
+
+    def remember(self, notice: Notice, utc_us: int) -> bool:  # noqa: ARG002 - nothing expires
+        """Keep a notice; False if it is known already."""
+        with self._lock:
+            kept = self._kept.setdefault((notice.vendor, notice.task), {})
+            new = place(notice) not in kept
+            kept.setdefault(place(notice), notice)
+            return new
+
+    def of_task(self, vendor: str, task: str) -> Sequence[Notice]:
+        """Return the notices about a task."""
+        with self._lock:
+            kept = self._kept.get((vendor, task), {})
+            return [kept[key] for key in sorted(kept)]

@@ -1,0 +1,45 @@
+"""One look at a recording that runs at a vendor: make the call that is due, judge its answer."""
+
+import logging
+
+from everreel.clock import Clock
+from everreel.supervisor.practices import Practices
+from everreel.supervisor.provider import Call, Provider, VendorOrder, VendorWatch
+from everreel.supervisor.vendor import Ending, Judged, Step, heed, judge
+
+log = logging.getLogger(__name__)
+
+CALLS = 2
+"""In one look: a ticket is to be used within two seconds of its acquisition."""
+
+
+def tend(
+    order: VendorOrder,
+    watch: VendorWatch,
+    *,
+    provider: Provider,
+    practices: Practices,
+    clock: Clock,
+    stop: bool = False,
+    tasks: int = 1,
+) -> Judged:
+    """Make the call that `watch` says is due; return when to look again and what to carry on.
+
+    `stop` says that somebody asked the recording to stop, `tasks` how many are watched at this
+    vendor under the same application, this one included.
+    Raises: ServiceFault if the deployment has no credentials for the vendor.
+    """
+    if watch == VendorWatch(watch.sid) and tasks > practices.tasks:
+        full = f"{practices.tasks} tasks run already, the vendor allows no more"
+        return Step(0, full, Ending.NO_ROOM), watch
+    step = Step(0, "not begun")
+    for _ in range(CALLS):
+        heeded = heed(watch, stop=stop)
+        if isinstance(heeded, Step):
+            return heeded, watch
+        answer = provider.ask(heeded.call, order, heeded)
+        step, watch = judge(order, practices, heeded, answer, clock.utc_us(), tasks=tasks)
+        log.info("%s: %s", heeded.call.value, step.why)
+        if step.ending or step.wait_s or watch.call is not Call.START:
+            break
+    return step, watch

@@ -1,0 +1,1 @@
+"""Adapters to services that record elsewhere, behind `supervisor.provider`."""

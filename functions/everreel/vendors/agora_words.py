@@ -1,0 +1,108 @@
+"""Agora's words: task states, file names, errors; translated into those of `provider`. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from everreel import redact
+from everreel.supervisor.provider import Health
+
+RECORDING_HEALTH = {
+    0: Health.STARTING,
+    1: Health.STARTING,
+    2: Health.STARTING,
+    3: Health.STARTING,
+    4: Health.RUNNING,
+    5: Health.RUNNING,
+    6: Health.ENDING,
+    7: Health.ENDED,
+    8: Health.ENDED,
+    20: Health.FAILED,
+}
+"""`serverResponse.status` of a cloud recording."""
+
+TASK_HEALTH = {
+    "IDLE": Health.STARTING,
+    "PREPARED": Health.STARTING,
+    "STARTING": Health.STARTING,
+    "CREATED": Health.STARTING,
+    "STARTED": Health.RUNNING,
+    "IN_PROGRESS": Health.RUNNING,
+    "STOPPING": Health.ENDING,
+    "STOPPED": Health.ENDED,
+    "EXIT": Health.ENDED,
+    "FAILURE_STOP": Health.FAILED,
+}
+"""`status` of a transcoder's task."""
+
+SERVICE_HEALTH = {
+    "serviceIdle": Health.STARTING,
+    "serviceStarted": Health.STARTING,
+    "serviceReady": Health.RUNNING,
+    "serviceInProgress": Health.RUNNING,
+    "serviceCompleted": Health.ENDED,
+    "servicePartialCompleted": Health.ENDED,
+    "serviceValidationFailed": Health.FAILED,
+    "serviceAbnormal": Health.FAILED,
+}
+"""`services.cloudTranscoder.status`: what the service does; says more than the task's own."""
+
+LONGEST_MESSAGE = 200
+
+_SIGNS = re.compile(r"[!@#$%^&*()+_.=\[\]{}~|,;:?<>]")
+"""Those of a channel name that file names replace."""
+
+_CULPRIT = re.compile(r"invalid[ _:]+[`'\"]?([A-Za-z][\w.]*)", re.IGNORECASE)
+
+
+def recording_health(reply: Mapping[str, Any]) -> Health:
+    """Read the answer to a query of a recording."""
+    return RECORDING_HEALTH.get(_part(reply, "serverResponse").get("status", -1), Health.UNKNOWN)
+
+
+def transcoder_health(reply: Mapping[str, Any]) -> Health:
+    """Read the answer to a query of a transcoder; a task that ended outweighs its service."""
+    task = TASK_HEALTH.get(str(reply.get("status")), Health.UNKNOWN)
+    service = _part(_part(reply, "services"), "cloudTranscoder").get("status")
+    found = SERVICE_HEALTH.get(str(service), Health.UNKNOWN)
+    over = {Health.ENDING, Health.ENDED, Health.FAILED}
+    return task if task in over or found is Health.UNKNOWN else found
+
+
+def playlist_of_mix(task: str, channel: str, prefix: Sequence[str]) -> str:
+    """Name the playlist of a mixed recording: it follows from what is known at the start."""
+    return "/".join([*prefix, f"{task}_{_SIGNS.sub('-', channel)}.m3u8"])
+
+
+def playlist_in(reply: Mapping[str, Any]) -> str:
+    """Find the playlist that a query tells of, "" before there is one."""
+    files = _part(reply, "serverResponse").get("fileList")
+    if isinstance(files, str):
+        return files
+    named = [each for each in files or () if isinstance(each, dict)]
+    names = [each["fileName"] for each in named if isinstance(each.get("fileName"), str)]
+    return next((name for name in names if name.endswith(".m3u8")), "")
+
+
+def code_of(reply: Mapping[str, Any]) -> int:
+    """Read the vendor's error code, 0 if there is none."""
+    code = reply.get("code", 0)
+    text = str(code)
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def message_of(reply: Mapping[str, Any]) -> str:
+    """Read the vendor's own words about an error, without what may be a credential in them."""
+    words = reply.get("reason") or reply.get("message") or ""
+    return redact.text(str(words))[:LONGEST_MESSAGE]
+
+
+def culprit(message: str) -> str:
+    """Find the field that an error text blames, "" if it names none."""
+    found = _CULPRIT.search(message)
+    return found[1] if found else ""
+
+
+def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = value.get(name)
+    return part if isinstance(part, dict) else {}

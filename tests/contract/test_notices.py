@@ -1,0 +1,107 @@
+"""The promises of `state.notices.Notices`, held by every adapter."""
+
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from everreel.clock import MICROSECONDS, ManualClock
+from everreel.state import rows
+from everreel.state.dynamodb_notices import DynamoNotices
+from everreel.state.notices import NOTICE_KEPT_S, MemoryNotices, Notice, Notices
+from tests.contract.cloud import dynamodb, make_table, pretended_cloud
+
+T0 = 1_767_225_600_000_000
+RACERS = 8
+NUMBERS = count()
+NOTICE = Notice("agora", "task", 31, "101", "s000000000003", "lobby", T0, '{"status":0}', "id-1")
+
+
+@pytest.fixture(scope="module")
+def client() -> Generator[Any]:
+    with pretended_cloud():
+        yield dynamodb()
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def notices(request: pytest.FixtureRequest) -> Generator[Notices]:
+    if request.param == "memory":
+        yield MemoryNotices()
+        return
+    client = request.getfixturevalue("client")
+    table = f"notices-{next(NUMBERS)}"
+    make_table(client, table)
+    yield DynamoNotices(table, client, ManualClock(T0))
+    client.delete_table(TableName=table)
+
+
+def test_notice_when_new_then_is_kept(notices: Notices) -> None:
+    assert notices.remember(NOTICE, T0)
+    assert list(notices.of_task("agora", "task")) == [NOTICE]
+
+
+def test_notice_when_it_comes_again_then_is_known(notices: Notices) -> None:
+    assert notices.remember(NOTICE, T0)
+    assert not notices.remember(NOTICE, T0)
+    assert not notices.remember(replace(NOTICE, notice_id="id-2", detail="{}"), T0 + 1)
+    assert list(notices.of_task("agora", "task")) == [NOTICE]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"vendor": "tencent"},
+        {"task": "other"},
+        {"event": 32},
+        {"uid": "102"},
+        {"mark": "s000000000004"},
+    ],
+    ids=str,
+)
+def test_notice_when_it_is_another_one_then_both_are_kept(
+    notices: Notices, other: dict[str, Any]
+) -> None:
+    another = replace(NOTICE, **other)
+    assert notices.remember(NOTICE, T0)
+    assert notices.remember(another, T0)
+    assert another in notices.of_task(another.vendor, another.task)
+
+
+def test_notices_when_they_come_in_any_order_then_are_listed_in_one(notices: Notices) -> None:
+    several = [replace(NOTICE, event=event, mark=f"s{n:012d}") for event in (3, 11) for n in (2, 1)]
+    for each in several:
+        notices.remember(each, T0)
+    listed = list(notices.of_task("agora", "task"))
+    assert [(each.event, each.mark[-1]) for each in listed] == [
+        (3, "1"), (3, "2"), (11, "1"), (11, "2"),
+    ]  # fmt: skip
+
+
+def test_task_when_nothing_was_told_of_it_then_has_no_notices(notices: Notices) -> None:
+    notices.remember(NOTICE, T0)
+    assert list(notices.of_task("agora", "tas")) == []
+
+
+def test_notice_when_racing_with_its_repeats_then_one_is_new(notices: Notices) -> None:
+    together = threading.Barrier(RACERS)
+
+    def run(number: int) -> bool:
+        together.wait()
+        return notices.remember(replace(NOTICE, notice_id=f"id-{number}"), T0)
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        assert sorted(pool.map(run, range(RACERS))) == [False] * (RACERS - 1) + [True]
+
+
+def test_row_when_written_then_expires_after_the_longest_task(client: Any) -> None:
+    table = f"notices-{next(NUMBERS)}"
+    make_table(client, table)
+    DynamoNotices(table, client, ManualClock(T0)).remember(NOTICE, T0)
+    [row] = client.scan(TableName=table)["Items"]
+    assert row["PK"]["S"] == "NOTICE#agora#task"
+    assert row["SK"]["S"] == "000031#101#s000000000003"
+    assert int(row[rows.EXPIRES]["N"]) == T0 // MICROSECONDS + NOTICE_KEPT_S
