@@ -64,6 +64,11 @@ class Take:
         return f"{count} {'segment' if count == 1 else 'segments'} · {seconds:.1f} s · {stored}"
 
     @property
+    def laps(self) -> list[str]:
+        """The laps that stored segments, each once, in the order of their first ones."""
+        return list(dict.fromkeys(f"{each['lane']}{each['lap']}" for each in self.segments))
+
+    @property
     def ending(self) -> bool:
         """Whether it stops or has stopped recording, by itself or because somebody said so."""
         return self.status > IN_PROGRESS
@@ -186,13 +191,14 @@ class Director:
         self._screen.line(
             f"    {at}  segment {segment['k']:>3}  {segment['durationSeconds']:.2f} s"
             f"  {size(segment['bytes']):>7}  {segment['sha256'][:12]}"
+            f"  lap {segment['lane']}{segment['lap']}"
         )
 
     def _show(self, take: Take, elapsed_s: float, seconds: float) -> None:
         """Show how it goes in one line that moves."""
         words = [take.status_text]
         if take.segments:
-            words += [take.stored, f"last #{take.segments[-1]['k']}"]
+            words += [take.stored, f"last #{take.segments[-1]['k']} by lap {take.laps[-1]}"]
         head = f"  {clock(elapsed_s)} {bar(elapsed_s / seconds)} {clock(seconds)}"
         self._screen.moving(f"{head}  {' · '.join(words)}")
 
