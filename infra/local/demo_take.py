@@ -97,7 +97,7 @@ class Director:
         Args:
             api: of the deployed stack.
             screen: where progress is shown.
-            on_playable: called once the first segment is stored.
+            on_playable: called once there is something to play and it is known where.
             healthy: called between polls; raises if something else that is needed has failed.
         """
         self._api = api
@@ -105,6 +105,7 @@ class Director:
         self._on_playable = on_playable
         self._healthy = healthy
         self._note = ""
+        self._shown = False
 
     def begin(self, source: str, seconds: float) -> tuple[Take, dict[str, Any]]:
         """Ask for a recording; gives it and the API's answer."""
@@ -180,10 +181,12 @@ class Director:
             if not take.segments:
                 take.passed("firstSegment")
             take.segments.append(segment)
-            if len(take.segments) == 1:
-                self._on_playable(take)
             if not self._screen.terminal:
                 self._tell(take, segment)
+        # The list of files follows the first segment with the lap's next beat.
+        if not self._shown and take.segments and take.folder() is not None:
+            self._shown = True
+            self._on_playable(take)
 
     def _tell(self, take: Take, segment: dict[str, Any]) -> None:
         """Write a segment down, where no line can move."""
