@@ -31,7 +31,7 @@ class Cutting:
         self._landmarks = Landmarks()
         self._marks: tuple[Mark, ...] = ()
         self._joining = self._join() if order.follows else None
-        self._succession = Succession(order, recordings) if order.follows else None
+        self._succession = Succession(order, recordings) if order.relieves else None
 
     def feed(self, events: list[TimelineEvent]) -> list[Segment]:
         """Cut what the timeline gives out; while the place in the recording is sought, hold it."""

@@ -171,13 +171,16 @@ class LapOrder:
     """Which lap an invocation is to run.
 
     Attributes:
-        follows: the lap it succeeds, lane and number in one word ("a1"); "" for the first.
+        follows: the lap by which it finds its place, lane and number in one word ("a1"); "" for
+            the first.
+        relieves: that lap may leave once this one has committed.
     """
 
     sid: str
     lane: str
     lap: int
     follows: str = ""
+    relieves: bool = False
 
     @property
     def name(self) -> str:
