@@ -165,7 +165,7 @@ class _Lap:
         self._note = ""
         self._reopens = 0
         self._timeline = Timeline()
-        self._cutting = Cutting(recording, order, recordings, clock)
+        self._cutting = Cutting(recording, order, recordings, clock, self._timeline.source)
         self._segmenter = self._cutting.segmenter
         self._packager = Packager(options.container)
         self._uploads: UploadQueue[Packaged] = UploadQueue(
@@ -295,10 +295,18 @@ class _Lap:
             self._let_go_of_the_silent()
         self._cutting.tend(self._publisher.segments)
 
-    def _give_way(self, k: int) -> None:
-        """Let the successor commit a bucket that it has as well; on the upload thread."""
-        if 0 <= self._heart.heir_k <= k:
-            self._heart.relieved.wait(GIVE_WAY_S)
+    def _give_way(self, segment: Segment) -> None:
+        """Let others commit a bucket first that they have as well; on the upload thread.
+
+        The successor, so that we may go; and whoever has it whole, if ours ends at a break.
+        """
+        heart, k = self._heart, segment.k
+        if 0 <= heart.heir_k <= k:
+            heart.relieved.wait(GIVE_WAY_S)
+        elif not segment.next_pts_us:
+            since_s = self._clock.monotonic()
+            while self._cutting.yielding.must_wait(k, since_s) and not heart.stop.wait(POLL_S):
+                pass
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.
@@ -372,7 +380,7 @@ class _Lap:
             recorded_us=done.recorded_us,
             shown=done.playlists.shown,
         )
-        return self._cutting.tell(progress, self._timeline.shift_us)
+        return self._cutting.tell(progress)
 
 
 def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[SourceEvent]:

@@ -148,8 +148,8 @@ class Stage:
                 recordings=self.recordings,
                 bus=self.bus,
                 clock=self.clock,
-                settings=LapSettings(beat_s=0.002, drain_s=6.0),
-                deadline_s=self.clock.monotonic() + lap_s,
+                settings=LapSettings(beat_s=0.002, drain_s=6.0 + PATIENCE_S),
+                deadline_s=self.clock.monotonic() + lap_s + PATIENCE_S,
                 request_id=order.name,
             )
         except EverreelError as error:
