@@ -19,13 +19,15 @@ from tests.unit.media.streams import WRAP, Arrival, stream
 from tests.unit.recorder.stage import SID, Stage
 
 
-def lively(seconds: float, *, gop: int = 25, reorder: int = 0, audio: bool = True) -> list[Arrival]:
+def lively(
+    seconds: float, *, gop: int = 25, reorder: int = 0, audio: bool = True, start_ms: int = 0
+) -> list[Arrival]:
     """A stream whose payloads the MP4 reader can read again, each of its own kind."""
     arrivals = [
         replace(arrival, event=replace(VIDEO, timescale=1000, wrap=WRAP))
         if isinstance(arrival.event, TrackFormat) and arrival.event.width
         else arrival
-        for arrival in stream(seconds, gop=gop, reorder=reorder, audio=audio)
+        for arrival in stream(seconds, gop=gop, reorder=reorder, audio=audio, start_ms=start_ms)
     ]
     for arrival in arrivals:
         event = arrival.event
