@@ -1,19 +1,27 @@
 """A lap's segments: cut from its place in the recording on, up to where its successor begins."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
+from everreel.errors import EverreelError
 from everreel.media.access_unit import Medium
 from everreel.media.landmarks import Landmarks, Mark
 from everreel.media.segment import Break, Sample, Segment, TimelineEvent
 from everreel.media.segmenter import Segmenter
-from everreel.media.track_clock import SourceClock
+from everreel.media.timeline import Timeline
 from everreel.recorder.join import Joining, Succession
 from everreel.recorder.place import Finder
 from everreel.recorder.resync import Resync, Verdict, Yielding
 from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Progress, Recording
+
+log = logging.getLogger(__name__)
+
+SPARE_S = 30.0
+"""How much earlier than needed a source is to begin that can: three of the longest HLS segments,
+because what a playlist shows is that much older than what the wall clock tells."""
 
 
 class Cutting:
@@ -30,19 +38,19 @@ class Cutting:
         order: LapOrder,
         recordings: Recordings,
         clock: Clock,
-        source: Callable[[Medium], SourceClock],
+        timeline: Timeline,
     ) -> None:
-        """Cut for lap `order` of `recording`; `source` is the timeline's."""
+        """Cut for lap `order` of `recording`; it takes what `timeline` gives out."""
         segment_s = recording.options.segment_s
         self.segmenter = Segmenter(segment_s * MICROSECONDS)
         self._order = order
         self._recordings = recordings
         self._clock = clock
-        self._source = source
+        self._timeline = timeline
         self._landmarks = Landmarks()
         self._marks: tuple[Mark, ...] = ()
         shared_clock = not recording.source.lower().startswith("rtsp")
-        self._finder = Finder(self._landmarks, source, clock, shared_clock=shared_clock)
+        self._finder = Finder(self._landmarks, timeline, clock, shared_clock=shared_clock)
         self._joining = self._join() if order.follows else None
         self._resync: Resync | None = None
         self._silent = False
@@ -79,10 +87,26 @@ class Cutting:
         """Cut the rest and close what is open, but for what a successor has from `heir_k` on."""
         segments = self.feed(rest)
         if self._resync is not None:
-            segments += self._go_on(self._resync.alone())
+            left = Verdict(None, [])
+            segments += self._go_on(self._resync.end() if heir_k < 0 else left)
         segmenter = self.segmenter
         self._silent = segmenter.first_k >= 0
         return [*segments, *(segmenter.flush() if heir_k < 0 else segmenter.leave(heir_k))]
+
+    def behind_s(self) -> float:
+        """Tell from how many seconds ago on media may be of use, as far as a server still has it.
+
+        Nobody has committed it, or it holds the landmarks by which we find our place.
+        """
+        try:
+            last = next(iter(self._recordings.newest(self._order.sid, 1)), None)
+        except EverreelError as error:
+            log.warning("where the recording stands cannot be read: %s", error.message)
+            return 0.0
+        if last is None:
+            return 0.0
+        ago_us = self._clock.utc_us() - last.utc_us - last.duration_us
+        return max(0.0, ago_us / MICROSECONDS) + SPARE_S
 
     def tend(self, committed: int) -> None:
         """Tell the predecessor how far we are; `committed` segments are ours."""
@@ -104,8 +128,8 @@ class Cutting:
             return told
         return replace(
             told,
-            zero_us=origin_us - self._source(Medium.VIDEO).moved_us,
-            audio_zero_us=segmenter.audio_origin_us - self._source(Medium.AUDIO).moved_us,
+            zero_us=origin_us - self._timeline.source(Medium.VIDEO).moved_us,
+            audio_zero_us=segmenter.audio_origin_us - self._timeline.source(Medium.AUDIO).moved_us,
         )
 
     def _cut(self, events: list[TimelineEvent], *, noted: bool) -> list[Segment]:

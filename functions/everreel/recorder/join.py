@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HELD_US = 20_000_000
+HELD_US = 90_000_000
 """Media held while the place is sought; older media goes: the predecessor has it."""
 
 HELD_BYTES = 32 * 1024 * 1024
@@ -30,6 +30,9 @@ HELD_BYTES = 32 * 1024 * 1024
 
 POLL_S = 1.0
 """Between looks at the predecessor's row, which its beats change every three seconds."""
+
+POLL_US = 5_000_000
+"""Media after which there is another look however soon: a server's past comes in a burst."""
 
 SETTLE_US = 1_000_000
 """Media received before the wall clock is believed: servers send the last pictures in a burst."""
@@ -64,6 +67,7 @@ class Joining:
         self._first_us: int | None = None
         self._newest_us = 0
         self._polled_s: float | None = None
+        self._polled_us = 0
         self.place: Place | None = None
 
     def take(self, events: Sequence[TimelineEvent]) -> list[TimelineEvent] | None:
@@ -76,9 +80,10 @@ class Joining:
         now_s = self._clock.monotonic()
         if self._first_us is None:
             return None
-        if self._polled_s is not None and now_s - self._polled_s < POLL_S:
+        soon = self._polled_s is not None and now_s - self._polled_s < POLL_S
+        if soon and self._newest_us - self._polled_us < POLL_US:
             return None
-        self._polled_s = now_s
+        self._polled_s, self._polled_us = now_s, self._newest_us
         try:
             found = self._look()
         except EverreelError as error:

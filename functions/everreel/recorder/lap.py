@@ -165,7 +165,7 @@ class _Lap:
         self._note = ""
         self._reopens = 0
         self._timeline = Timeline()
-        self._cutting = Cutting(recording, order, recordings, clock, self._timeline.source)
+        self._cutting = Cutting(recording, order, recordings, clock, self._timeline)
         self._segmenter = self._cutting.segmenter
         self._packager = Packager(options.container)
         self._uploads: UploadQueue[Packaged] = UploadQueue(
@@ -222,6 +222,8 @@ class _Lap:
                 lost = self._after(error, tries)
                 tries += 1
                 continue
+            if self._order.follows and self._status < Status.PARTLY_READY:
+                source.reach_back(self._cutting.behind_s())
             if self._reopens:
                 self._timeline.reopened()
             try:

@@ -4,13 +4,13 @@ By landmarks that both received; else by the source's own clock as the other lap
 is still the same clock; and about where it must be, by the wall clock.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.media.access_unit import Medium
 from everreel.media.index import SegmentRow
 from everreel.media.landmarks import Landmarks, find_origin, of
-from everreel.media.track_clock import SourceClock
+from everreel.media.timeline import Timeline
 from everreel.state.recording import Lap, LapOrder, LapState, Progress
 
 LOST_S = 10.0
@@ -18,6 +18,9 @@ LOST_S = 10.0
 
 OWN_CLOCK_US = 2_000_000
 """The source's clock is the one the other lap read if it agrees with the wall clock so far."""
+
+BURST_CLOCK_US = 60_000_000
+"""The same where media of the last minute may come at once (HLS)."""
 
 SOUND_US = 4_000_000
 """How long audio is given to find its own place after video has found its."""
@@ -35,7 +38,7 @@ class Finder:
     def __init__(
         self,
         landmarks: Landmarks,
-        source: Callable[[Medium], SourceClock],
+        timeline: Timeline,
         clock: Clock,
         *,
         shared_clock: bool,
@@ -44,12 +47,12 @@ class Finder:
 
         Args:
             landmarks: of what the timeline gives out.
-            source: tells how its clock lies to the source's own.
+            timeline: knows how its clock lies to the source's own.
             clock: time.
             shared_clock: the source's tracks share one clock, so that one place serves both.
         """
         self._landmarks = landmarks
-        self._source = source
+        self._timeline = timeline
         self._clock = clock
         self._shared_clock = shared_clock
         self._video_found_us: int | None = None
@@ -92,7 +95,8 @@ class Finder:
     def by_source_clock(self, told: Progress, near_us: int) -> Zeros | None:
         """Return the zeros if the source's clock still is the one that the other lap read."""
         video_us = self._on_ours(told.zero_us, Medium.VIDEO, near_us)
-        if video_us is None or abs(video_us - near_us) > OWN_CLOCK_US:
+        about_us = OWN_CLOCK_US if self._timeline.paced else BURST_CLOCK_US
+        if video_us is None or abs(video_us - near_us) > about_us:
             return None
         audio_us = self._on_ours(told.audio_zero_us, Medium.AUDIO, video_us)
         if self._shared_clock or audio_us is None or abs(audio_us - video_us) > APART_US:
@@ -103,7 +107,7 @@ class Finder:
         """Put a zero of the source's clock onto ours, in the round of its clock that is nearest."""
         if zero_us is None:
             return None
-        moved_us, wrap_us = self._source(medium)
+        moved_us, wrap_us = self._timeline.source(medium)
         rounds = round((near_us - moved_us - zero_us) / wrap_us) if wrap_us else 0
         return zero_us + moved_us + rounds * wrap_us
 

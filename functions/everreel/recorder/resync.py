@@ -93,6 +93,16 @@ class Resync:
         """Go on by ourselves, with all that was held."""
         return Verdict(None, self._held)
 
+    def end(self) -> Verdict:
+        """Decide now: nothing more comes for us. What another lap goes on with is left to it."""
+        try:
+            others = placed(self._finder, self._recordings.laps(self._order.sid), self._order)
+            left = any(lap.progress.open_k >= 0 or not self._older_than(lap) for lap in others)
+        except EverreelError as error:
+            log.warning("the other laps cannot be asked: %s", error.message)
+            left = False
+        return Verdict(None, []) if left else self.alone()
+
     def _judge(self) -> Verdict | None:
         others = placed(self._finder, self._recordings.laps(self._order.sid), self._order)
         others = [lap for lap in others if lap.progress.idle_us < SILENT_US]

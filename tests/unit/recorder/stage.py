@@ -310,6 +310,9 @@ class Subscriber:
             first = stage.arrivals[self._next].event
             self._back = first.dts if isinstance(first, AccessUnit) and first.dts else 0
 
+    def reach_back(self, back_s: float) -> None:
+        pass
+
     def read(self, wait_s: float) -> list[SourceEvent]:
         stage = self._stage
         if self._lap in stage.away:

@@ -1,4 +1,4 @@
-"""Breaks while more than one lap records or joins: laps stay one, and nothing is lost in silence."""
+"""Breaks while more than one lap records or joins: laps stay one, nothing is lost in silence."""
 
 import random
 from functools import partial
@@ -81,9 +81,11 @@ def test_restart_when_a_hand_over_is_under_way_then_nothing_is_lost(seed: int) -
         each.at_us / 1e6
         for before, each in zip(stage.arrivals, stage.arrivals[1:], strict=False)
         if each.at_us - before.at_us > 90_000
-        or isinstance(each.event, AccessUnit)
-        and isinstance(before.event, AccessUnit)
-        and abs(each.event.pts - before.event.pts) > 5000
+        or (
+            isinstance(each.event, AccessUnit)
+            and isinstance(before.event, AccessUnit)
+            and abs(each.event.pts - before.event.pts) > 5000
+        )
     ]
     # Each lap starts so near to a new life of the publisher that its joining is disturbed.
     names = relay(stage, [0.0, *(at_s + chance.uniform(-4.0, 2.0) for at_s in lives)], overlap_s=25)
@@ -103,13 +105,25 @@ def test_restart_when_a_hand_over_is_under_way_then_nothing_is_lost(seed: int) -
 def test_cut_when_a_hand_over_is_under_way_then_what_is_lost_is_declared(seed: int) -> None:
     chance = random.Random(seed)
     stage = Stage(lively(70, gop=chance.choice([13, 25, 40])), restamp=bool(seed % 2))
-    stage.cached = chance.choice([False, True])
+    # A server that counts anew for each client and repeats to it is not told from another stream.
+    stage.cached = not stage.restamp and chance.choice([False, True])
     names = relay(stage, [0.0, 20.0, 40.0], overlap_s=25)
     for start_s, pair in ((20.0, names[:2]), (40.0, names[1:])):
         for name in chance.choice([pair[:1], pair[1:], pair]):
             away_s = chance.choice([0.3, 1.0, 3.0])
             stage.at(start_s + chance.uniform(0.2, 5.0), partial(stage.cut, name, away_s))
     stage.run(65).end()
+    for row in stage.rows:
+        print(
+            "ROW",
+            row.k,
+            row.lane,
+            row.lap,
+            row.start_us,
+            row.duration_us,
+            row.discontinuity,
+            row.gap,
+        )
     assert stage.writers() == names
     # What both laps did not receive is lost; a frame's length either way.
     assert lost(stage, Medium.VIDEO) / 25 == pytest.approx(told_s(stage), abs=0.6)
