@@ -164,6 +164,7 @@ class _Lap:
         self._status = Status.STARTING
         self._note = ""
         self._reopens = 0
+        self._leaving = threading.Event()
         self._timeline = Timeline()
         self._cutting = Cutting(recording, order, recordings, clock, self._timeline)
         self._segmenter = self._cutting.segmenter
@@ -306,9 +307,7 @@ class _Lap:
         if 0 <= heart.heir_k <= k:
             heart.relieved.wait(GIVE_WAY_S)
         elif not segment.next_pts_us:
-            since_s = self._clock.monotonic()
-            while self._cutting.yielding.must_wait(k, since_s) and not heart.stop.wait(POLL_S):
-                pass
+            self._cutting.yielding.wait(k, self._leaving)
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.
@@ -345,6 +344,7 @@ class _Lap:
 
     def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
         """Commit what was received, with the time that is left."""
+        self._leaving.set()
         try:
             self._let_go()
             left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()

@@ -7,6 +7,7 @@ the oldest goes on and the others find their places by it. A lap that is alone g
 """
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -155,15 +156,17 @@ class Yielding:
         self._clock = clock
         self._limit_s = limit_s
 
-    def must_wait(self, k: int, since_s: float) -> bool:
-        """Tell whether somebody else is still likely to commit bucket `k`.
+    def wait(self, k: int, leaving: threading.Event) -> None:
+        """Wait while somebody else is likely to commit bucket `k`, of which we have a part.
 
-        Args:
-            k: a bucket of which we have a part.
-            since_s: monotonic second since which we wait.
+        Returns early once `leaving` is set: the lap ends and has no time to wait.
         """
-        if self._clock.monotonic() - since_s > self._limit_s:
-            return False
+        until_s = self._clock.monotonic() + self._limit_s
+        while self._likely(k) and self._clock.monotonic() < until_s:
+            if leaving.wait(POLL_S):
+                return
+
+    def _likely(self, k: int) -> bool:
         sid = self._order.sid
         try:
             if next(iter(self._recordings.segments(sid, after=k - 1)), None) is not None:
