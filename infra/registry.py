@@ -208,4 +208,17 @@ STARTER = FunctionRow(
     starts_recordings=True,
 )
 
-FUNCTIONS = (RECORDER, LOOK, SEALER, AUTHORIZER, API, STARTER)
+INGESTER = FunctionRow(
+    name="ingest_notice",
+    why="Keeps what is told of tasks and laps, once: vendors' notices, events, dead laps.",
+    memory_mb=256,
+    timeout_s=30,
+    layers=RUNTIME,
+    settings=("table",),
+    # One row for each thing told; it reads nothing, so a notice costs the same after a month.
+    grants=(Grant("table", ("dynamodb:PutItem",)),),
+    # Repeats are known, so everything may be tried again; what cannot be kept must not be lost.
+    asynchronous=Asynchronous(retries=2, longest_wait_s=HOUR_S, failures_to="queue"),
+)
+
+FUNCTIONS = (RECORDER, LOOK, SEALER, AUTHORIZER, API, STARTER, INGESTER)

@@ -10,7 +10,17 @@ from infra.bus import Bus
 from infra.functions import LiveFunction, Surroundings, memory_mb
 from infra.nag import all_in
 from infra.parameters import Parameters
-from infra.registry import API, AUTHORIZER, FUNCTIONS, LOOK, RECORDER, SEALER, STARTER, FunctionRow
+from infra.registry import (
+    API,
+    AUTHORIZER,
+    FUNCTIONS,
+    INGESTER,
+    LOOK,
+    RECORDER,
+    SEALER,
+    STARTER,
+    FunctionRow,
+)
 from infra.storage import INDEX, Storage
 from infra.watch import Watch
 from infra.workflow import Workflow
@@ -48,6 +58,7 @@ class EverreelStack(Stack):
         self._make_functions(starting=True)
         self._bus.seal_on_lap_end(self._function(SEALER).alias)
         self._bus.start_on_request(self._function(STARTER).alias)
+        self._bus.ingest_notices(self._function(INGESTER).alias)
         self._api = Api(
             self,
             "Gateway",

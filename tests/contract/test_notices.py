@@ -12,7 +12,7 @@ import pytest
 from everreel.clock import MICROSECONDS, ManualClock
 from everreel.state import rows
 from everreel.state.dynamodb_notices import DynamoNotices
-from everreel.state.notices import NOTICE_KEPT_S, MemoryNotices, Notice, Notices
+from everreel.state.notices import NOTICE_KEPT_S, MemoryNotices, Notice, Notices, weight
 from tests.contract.cloud import dynamodb, make_table, pretended_cloud
 
 T0 = 1_767_225_600_000_000
@@ -47,8 +47,27 @@ def test_notice_when_new_then_is_kept(notices: Notices) -> None:
 def test_notice_when_it_comes_again_then_is_known(notices: Notices) -> None:
     assert notices.remember(NOTICE, T0)
     assert not notices.remember(NOTICE, T0)
-    assert not notices.remember(replace(NOTICE, notice_id="id-2", detail="{}"), T0 + 1)
+    assert not notices.remember(replace(NOTICE, utc_us=T0 - 1, notice_id="id-2"), T0 + 1)
     assert list(notices.of_task("agora", "task")) == [NOTICE]
+
+
+REPEATS = [
+    NOTICE,
+    replace(NOTICE, detail='{"status":1}'),
+    replace(NOTICE, notice_id="id-2"),
+    replace(NOTICE, channel="other"),
+    replace(NOTICE, utc_us=T0 - 1_000_000, detail='{"status":9}'),
+    replace(NOTICE, utc_us=T0 + 1, detail="{}"),
+]
+
+
+@pytest.mark.parametrize("start", range(len(REPEATS)))
+def test_repeats_when_they_differ_then_the_last_told_is_kept_whatever_came_first(
+    notices: Notices, start: int
+) -> None:
+    for repeat in REPEATS[start:] + REPEATS[:start]:
+        notices.remember(repeat, T0)
+    assert list(notices.of_task("agora", "task")) == [max(REPEATS, key=weight)]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +114,8 @@ def test_notice_when_racing_with_its_repeats_then_one_is_new(notices: Notices) -
 
     with ThreadPoolExecutor(RACERS) as pool:
         assert sorted(pool.map(run, range(RACERS))) == [False] * (RACERS - 1) + [True]
+    [kept] = notices.of_task("agora", "task")
+    assert kept.notice_id == f"id-{RACERS - 1}"
 
 
 def test_row_when_written_then_expires_after_the_longest_task(client: Any) -> None:

@@ -65,6 +65,12 @@ class LookAnswer(Message):
     watch: WatchMessage
 
 
+class HeardAnswer(Message):
+    """What became of an event that was listened to."""
+
+    new: Annotated[bool, Field(description="False: a repeat, or about nothing that is kept.")]
+
+
 class SealOrder(Message):
     """Tells `seal_recording` which recording to close."""
 

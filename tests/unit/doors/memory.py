@@ -55,7 +55,9 @@ class Deployment:
             store=self.store,
             keys=KeyRing(lambda: KEYS, self.clock),
             notices=self.notices,
-            notice_door=NoticeDoor(lambda: NOTICE_SECRETS, lambda: self.bus, self.clock),
+            notice_door=NoticeDoor(
+                lambda: NOTICE_SECRETS, lambda: self.bus, lambda: self.notices, self.clock
+            ),
         )
 
     def add_recording(self, sid: str = SID, source: str = "", **options: object) -> Recording:

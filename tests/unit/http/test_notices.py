@@ -45,7 +45,8 @@ def bus() -> Bus:
 @pytest.fixture
 def api(bus: Bus) -> Generator[TestClient]:
     deployment = Deployment()
-    door = NoticeDoor(lambda: SECRETS, lambda: bus, deployment.clock)
+    notices = deployment.notices
+    door = NoticeDoor(lambda: SECRETS, lambda: bus, lambda: notices, deployment.clock)
     app = create_app(deployment.wiring.lifecycle, bucket="recordings", notices=door)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
