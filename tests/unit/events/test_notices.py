@@ -258,6 +258,14 @@ def test_detail_when_it_holds_an_address_then_its_key_is_hidden() -> None:
     assert "live.example" in detail
 
 
+@pytest.mark.timeout(20)
+def test_detail_when_it_is_one_long_word_then_is_read_in_no_time() -> None:
+    words = "x" * 60_000 + " rtmp://live.example/app/streamkey " + "a.b-c+" * 10_000
+    detail = read(agora_body(100, details={"text": words})).detail
+    assert len(detail) > 120_000
+    assert "streamkey" not in detail
+
+
 def test_time_when_it_is_beyond_all_calendars_then_is_written_all_the_same() -> None:
     event = event_of(read(agora_body(sendts=10**15 - 1)))
     assert str(event.detail["at"]).startswith("5138-")
