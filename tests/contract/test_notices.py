@@ -1,5 +1,6 @@
 """The promises of `state.notices.Notices`, held by every adapter."""
 
+import random
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,11 @@ from everreel.clock import MICROSECONDS, ManualClock
 from everreel.state import rows
 from everreel.state.dynamodb_notices import DynamoNotices
 from everreel.state.notices import NOTICE_KEPT_S, MemoryNotices, Notice, Notices, weight
+from everreel.wiring import Wiring, rewired
+from ingest_notice.handler import handler
 from tests.contract.cloud import dynamodb, make_table, pretended_cloud
+from tests.unit.doors.memory import Context
+from tests.unit.events.lives import LIVES, PASSING, TASKS, again, events_of
 
 T0 = 1_767_225_600_000_000
 RACERS = 8
@@ -116,6 +121,41 @@ def test_notice_when_racing_with_its_repeats_then_one_is_new(notices: Notices) -
         assert sorted(pool.map(run, range(RACERS))) == [False] * (RACERS - 1) + [True]
     [kept] = notices.of_task("agora", "task")
     assert kept.notice_id == f"id-{RACERS - 1}"
+
+
+def test_lives_when_told_by_many_at_once_in_disorder_then_each_thing_is_new_once(
+    notices: Notices,
+) -> None:
+    events = [*events_of(again(told, variant) for variant in range(3) for told in LIVES)]
+    expected = MemoryNotices()
+    with rewired(Wiring(notices=expected, clock=ManualClock(T0))):
+        for event in events:
+            handler(event, Context())  # type: ignore[arg-type]
+    random.Random(20260101).shuffle(events)
+
+    with (
+        rewired(Wiring(notices=notices, clock=ManualClock(T0))),
+        ThreadPoolExecutor(RACERS) as pool,
+    ):
+        new = sum(answer["new"] for answer in pool.map(lambda e: handler(e, Context()), events))  # type: ignore[arg-type]
+
+    assert new == len(LIVES) - PASSING
+    for task in TASKS:
+        assert list(notices.of_task(*task)) == list(expected.of_task(*task))
+
+
+def test_repeats_when_they_race_and_differ_then_the_last_told_is_kept(notices: Notices) -> None:
+    together = threading.Barrier(RACERS)
+    told = [replace(NOTICE, utc_us=T0 + n, detail=f'{{"n":{n}}}') for n in range(RACERS)]
+
+    def run(notice: Notice) -> bool:
+        together.wait()
+        return notices.remember(notice, T0)
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        for _ in range(5):
+            assert sum(pool.map(run, told)) <= 1
+    assert list(notices.of_task("agora", "task")) == [told[-1]]
 
 
 def test_row_when_written_then_expires_after_the_longest_task(client: Any) -> None:

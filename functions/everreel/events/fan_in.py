@@ -146,7 +146,7 @@ def read(event: Mapping[str, Any]) -> Notice | DeadLap | None:
     Returns: what was told, or None if it is about no task.
     Raises: InvalidRequest if it is of a kind that is not listened to, or not of its form.
     """
-    kind, detail = event.get("detail-type"), event.get("detail")
+    kind, detail = str(event.get("detail-type")), event.get("detail")
     if not isinstance(detail, dict):
         raise InvalidRequest("an event of the bus has an object as its detail", field="detail")
     if event.get("source") == FROM_LAMBDA and kind == FAILURE:
@@ -154,7 +154,7 @@ def read(event: Mapping[str, Any]) -> Notice | DeadLap | None:
     if event.get("source") == SOURCE and kind == Happening.NOTICE:
         return notice_of(detail)
     if event.get("source") == SOURCE and kind in HEARD:
-        return notice_of_happening(Happening(str(kind)), event)
+        return notice_of_happening(Happening(kind), event)
     raise InvalidRequest("nobody listens to events of this kind", field="detail-type")
 
 

@@ -20,7 +20,7 @@ SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 """The recording that the samples speak of."""
 
 TEMPLATE = "rtmp://media.example/live/{channel}-{uid}"
-NOTICE_SECRETS = '{"agora": "replace-with-the-secret"}'
+NOTICE_SECRETS = '{"agora": "replace-with-the-secret", "tencent": "replace-with-the-key"}'
 KEYS = '{"id": "default", "secret": "replace-with-the-secret"}'
 
 
