@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
@@ -166,3 +166,53 @@ def test_row_when_written_then_expires_after_the_longest_task(client: Any) -> No
     assert row["PK"]["S"] == "NOTICE#agora#task"
     assert row["SK"]["S"] == "000031#101#s000000000003"
     assert int(row[rows.EXPIRES]["N"]) == T0 // MICROSECONDS + NOTICE_KEPT_S
+
+
+def test_row_when_a_later_telling_replaces_it_then_lives_as_long_as_that(client: Any) -> None:
+    table = f"notices-{next(NUMBERS)}"
+    make_table(client, table)
+    notices = DynamoNotices(table, client, ManualClock(T0))
+    notices.remember(NOTICE, T0)
+    notices.remember(replace(NOTICE, utc_us=T0 + 1), T0 + 60 * MICROSECONDS)
+    [row] = client.scan(TableName=table)["Items"]
+    assert int(row[rows.EXPIRES]["N"]) == T0 // MICROSECONDS + 60 + NOTICE_KEPT_S
+
+
+class Meanwhile:
+    """A client before whose every put somebody else does something."""
+
+    def __init__(self, client: Any, *others: Callable[[], object]) -> None:
+        self._client = client
+        self._others = list(others)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_item(self, **request: Any) -> Any:
+        if self._others:
+            self._others.pop(0)()
+        return self._client.put_item(**request)
+
+
+def test_row_when_others_replace_or_remove_it_meanwhile_then_the_last_told_is_kept(
+    client: Any,
+) -> None:
+    table = f"notices-{next(NUMBERS)}"
+    make_table(client, table)
+    other = DynamoNotices(table, client, ManualClock(T0))
+
+    def telling(n: int) -> Notice:
+        return replace(NOTICE, utc_us=T0 + n)
+
+    def expire() -> None:
+        [row] = client.scan(TableName=table)["Items"]
+        client.delete_item(TableName=table, Key={"PK": row["PK"], "SK": row["SK"]})
+
+    # Ours is the fifth: three others come between its reads and its writes, then the row expires.
+    others = [lambda n=n: other.remember(telling(n), T0) for n in (1, 2, 3)]
+    racing = DynamoNotices(table, Meanwhile(client, *others, expire), ManualClock(T0))
+    assert not racing.remember(telling(5), T0)
+    assert list(other.of_task("agora", "task")) == [telling(5)]
+    late = DynamoNotices(table, Meanwhile(client, *others), ManualClock(T0))
+    assert not late.remember(telling(4), T0)
+    assert list(other.of_task("agora", "task")) == [telling(5)]
