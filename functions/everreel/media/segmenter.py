@@ -32,6 +32,7 @@ class Segmenter:
     Attributes:
         origin_us: output clock at recording timeline 0; a joining lap is given its recording's.
         first_k: number of the first segment begun, -1 before that.
+        entered_k: the same since it joined last.
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         received_us: recording timeline position of the newest sample taken.
         dropped: units left out because decoding could not start with them, per medium.
@@ -41,7 +42,7 @@ class Segmenter:
         """Cut every `target_us` microseconds."""
         self.origin_us: int | None = None
         self.audio_origin_us = 0
-        self.first_k = -1
+        self.first_k = self.entered_k = -1
         self.shift_k = 0
         self.received_us = 0
         self.dropped = {VIDEO: 0, AUDIO: 0}
@@ -87,7 +88,7 @@ class Segmenter:
     def join(self, place: Place) -> None:
         """Take up a recording that others began."""
         self.origin_us, self.audio_origin_us = place.origin_us, place.audio_origin_us
-        self.shift_k = place.shift_k
+        self.shift_k, self.entered_k = place.shift_k, -1
         self._entrance = Entrance(place, self._target_us)
 
     def owes(self, heir_k: int) -> bool:
@@ -216,6 +217,7 @@ class Segmenter:
         self._open = self._new(first.pts_us)
         self._epoch_us = bounds.sound_from(first.pts_us)
         self.first_k = self.first_k if self.first_k >= 0 else self._open.k
+        self.entered_k = self.entered_k if self.entered_k >= 0 else self._open.k
         self._open.discontinuity = self._resumed or self._closing is not None
         self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()

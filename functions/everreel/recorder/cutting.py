@@ -108,10 +108,10 @@ class Cutting:
         ago_us = self._clock.utc_us() - last.utc_us - last.duration_us
         return max(0.0, ago_us / MICROSECONDS) + SPARE_S
 
-    def tend(self, committed: int) -> None:
-        """Tell the predecessor how far we are; `committed` of our segments are stored."""
-        if self._succession is not None:
-            self._succession.tend(self.segmenter.first_k, committed)
+    def tend(self, passed_k: int) -> None:
+        """Tell the predecessor how far we are; up to bucket `passed_k` ours have an owner."""
+        if self._succession is not None and self._resync is None:
+            self._succession.tend(self.segmenter.entered_k, passed_k)
 
     def tell(self, progress: Progress) -> Progress:
         """Add what another lap needs to find its place; one without a place tells no `open_k`."""

@@ -173,17 +173,23 @@ class Succession:
         self._sid = order.sid
         self._before = parse_lap(order.follows)
         self._recordings = recordings
-        self._announced = False
+        self._announced_k = -1
         self._relieved = False
 
-    def tend(self, first_k: int, committed: int) -> None:
-        """Tell what is new: the first bucket begun (-1 if none is), the segments committed."""
-        if first_k < 0 or self._relieved or (self._announced and not committed):
+    def tend(self, entered_k: int, passed_k: int) -> None:
+        """Tell what is new.
+
+        Args:
+            entered_k: the first bucket that we build since we found our place, -1 if none is
+                begun. It changes if a break made us look for our place again.
+            passed_k: the newest bucket of ours that has an owner.
+        """
+        relieve = 0 <= entered_k <= passed_k
+        if entered_k < 0 or self._relieved or (self._announced_k == entered_k and not relieve):
             return
-        relieve = committed > 0
         try:
-            self._recordings.inherit(self._sid, *self._before, first_k, relieve=relieve)
+            self._recordings.inherit(self._sid, *self._before, entered_k, relieve=relieve)
         except EverreelError as error:
             log.warning("the predecessor does not know yet: %s", error.message)
             return
-        self._announced, self._relieved = True, relieve
+        self._announced_k, self._relieved = entered_k, relieve

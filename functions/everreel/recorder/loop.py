@@ -259,7 +259,7 @@ class Loop:
             self._store(segments)
         if not timed:
             self._let_go_of_the_silent()
-        self._cutting.tend(self._publisher.passed)
+        self._cutting.tend(self._publisher.passed_k)
 
     def _give_way(self, segment: Segment) -> None:
         """Let others commit a bucket first that they have as well; on the upload thread.

@@ -35,7 +35,7 @@ class Publisher:
         origin_utc_us: UTC of recording timeline 0: the lap's own estimate until the first commit,
             then the one the recording holds.
         segments, bytes: committed by this lap.
-        passed: segments of ours whose buckets have an owner now, whoever it is.
+        passed_k: newest bucket of ours that has an owner now, whoever it is; -1 before.
         media_us: recording timeline position up to which this lap committed.
         recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
@@ -57,7 +57,7 @@ class Publisher:
         self.origin_utc_us = recording.origin_utc_us
         self.segments = 0
         self.bytes = 0
-        self.passed = 0
+        self.passed_k = -1
         self.media_us = 0
         self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
@@ -105,7 +105,7 @@ class Publisher:
         if not result.mine:
             self._pass(row.k)
             return
-        self.passed += 1
+        self.passed_k = row.k
         self.segments += 1
         self.bytes += row.size
         self.media_us = row.start_us + row.duration_us
@@ -123,7 +123,7 @@ class Publisher:
 
     def _pass(self, k: int) -> None:
         """Leave a bucket to the lap that had it first."""
-        self.passed += 1
+        self.passed_k = k
         log.info("segment %d was committed by another lap", k)
 
     def finish(self) -> None:
