@@ -55,9 +55,6 @@ SPARE_S = 5.0
 LONGEST_DRAIN_S = 120.0
 """How long a store that does not answer is waited for at the end, if the function has the time."""
 
-GIVE_WAY_S = 2.0
-"""Head start of the successor with each bucket that both have: it commits one, and we may go."""
-
 OpenSource = Callable[[str, threading.Event], Source]
 """Opens a URL through the guard; gives up when the event is set."""
 
@@ -305,9 +302,9 @@ class _Lap:
         """
         heart, k = self._heart, segment.k
         if 0 <= heart.heir_k <= k:
-            heart.relieved.wait(GIVE_WAY_S)
+            heart.relieved.wait(self._settings.give_way_s)
         elif not segment.next_pts_us:
-            self._cutting.yielding.wait(k, self._leaving)
+            self._cutting.yielding.wait(k, self._leaving, self._settings.give_way_s / 4)
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.

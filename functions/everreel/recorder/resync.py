@@ -156,14 +156,17 @@ class Yielding:
         self._clock = clock
         self._limit_s = limit_s
 
-    def wait(self, k: int, leaving: threading.Event) -> None:
+    def wait(self, k: int, leaving: threading.Event, poll_s: float) -> None:
         """Wait while somebody else is likely to commit bucket `k`, of which we have a part.
 
-        Returns early once `leaving` is set: the lap ends and has no time to wait.
+        Args:
+            k: number of the bucket.
+            leaving: ends the wait when set: the lap ends and has no time for it.
+            poll_s: seconds between looks.
         """
         until_s = self._clock.monotonic() + self._limit_s
         while self._likely(k) and self._clock.monotonic() < until_s:
-            if leaving.wait(POLL_S):
+            if leaving.wait(poll_s):
                 return
 
     def _likely(self, k: int) -> bool:
