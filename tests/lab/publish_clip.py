@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 import time
@@ -71,6 +72,7 @@ def send(args: argparse.Namespace) -> None:
     print(json.dumps({"first_unit_utc_us": time.time_ns() // 1000}), flush=True)
     base = Fraction(args.base_us) * _MICRO
     length = Fraction(args.round_us) * _MICRO
+    jump_by = Fraction(args.jump_by_s)
     turn = 0
     try:
         while args.rounds == 0 or turn < args.rounds:
@@ -80,7 +82,8 @@ def send(args: argparse.Namespace) -> None:
                     delay = began + due / args.pace - time.monotonic()
                     if delay > 0:
                         time.sleep(delay)
-                shift = round((base + turn * length) / sample.time_base)
+                leap = jump_by if due >= args.jump_at_s else Fraction(0)
+                shift = round((base + leap + turn * length) / sample.time_base)
                 packet = av.Packet(sample.data)
                 packet.stream = outputs[sample.stream]
                 packet.time_base = sample.time_base
@@ -110,6 +113,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--base-us", type=int, default=1_000_000, help="time of the first round")
     parser.add_argument("--pace", type=float, default=1.0, help="times real time; 0 is unpaced")
     parser.add_argument("--media", choices=["both", "audio", "video"], default="both")
+    parser.add_argument("--jump-at-s", type=float, default=math.inf, help="when the clock leaps")
+    parser.add_argument("--jump-by-s", type=int, default=0, help="how far it leaps ahead")
     parser.add_argument("--option", action="append", default=[], help="muxer option, key=value")
     args = parser.parse_args(argv)
 

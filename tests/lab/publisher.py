@@ -31,6 +31,7 @@ class Publisher:
         media: send one medium only.
         options: FFmpeg muxer options.
         pace: times real time; 0 sends as fast as the target takes it.
+        jump: seconds of sending after which the timestamps leap ahead, and by how many.
 
     Units: `base_us` microseconds.
     """
@@ -45,6 +46,7 @@ class Publisher:
         media: Media = "both",
         options: Mapping[str, str] | None = None,
         pace: float = 1.0,
+        jump: tuple[float, int] | None = None,
     ) -> None:
         self.clip = clip
         self.target = target
@@ -57,6 +59,8 @@ class Publisher:
             "--round-us", str(self.round_us), "--rounds", str(rounds), "--base-us", str(base_us),
             "--media", media, "--pace", str(pace),
         ]  # fmt: skip
+        if jump is not None:
+            self._argv += ["--jump-at-s", str(jump[0]), "--jump-by-s", str(jump[1])]
         for key, value in {**defaults, **(options or {})}.items():
             self._argv += ["--option", f"{key}={value}"]
         self._child: Child | None = None
