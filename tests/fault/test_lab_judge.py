@@ -18,11 +18,11 @@ Part = tuple[PlaylistPart, list[UnitDigest]]
 def sent(word: str = "one", round_s: int = ROUND_S) -> Sent:
     """A round of 25 pictures and 50 sounds a second, no two alike."""
     units = [
-        digest(medium, at, medium == "audio" or at % 1_000_000 == 0, f"{word} {medium} {at}".encode())
+        digest(medium, at, at % 1_000_000 == 0, f"{word} {medium} {at}".encode())
         for at in range(0, round_s * 1_000_000, SOUND_US)
         for medium in ("video", "audio")
         if medium == "audio" or at % FRAME_US == 0
-    ]  # fmt: skip
+    ]
     return Sent(units, round_s * 1_000_000)
 
 
@@ -127,8 +127,10 @@ def test_judge_when_a_hole_is_declared_then_it_is_a_gap_and_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [[], [gap(2, 6)], [gap(10, 3)], [gap(13, 3)]], ids=["none", "elsewhere", "front", "back"]
-)  # fmt: skip
+    "told",
+    [[], [gap(2, 6)], [gap(10, 3)], [gap(13, 3)]],
+    ids=["none", "elsewhere", "front", "back"],
+)
 def test_judge_when_a_hole_is_not_covered_then_it_is_undeclared(told: list[Gap]) -> None:
     found = judge(recorded(ONE, 0, 10) + recorded(ONE, 16, 30, broken=True), [ONE], told)
 
