@@ -2,7 +2,8 @@
 
 Every run records a live stream from a real media server on the deployed stack in the local engine,
 with laps of 24 s, while something breaks; then every access unit in the playlist is compared with
-what was published. The seed decides every moment that is left to chance.
+what was published. The seed decides every moment that is left to chance. Figures are written to
+.fault/results.json, recordings in which something did not hold to .fault/failed/.
 """
 
 import argparse
@@ -37,7 +38,9 @@ def main(argv: list[str]) -> int:
     ]
     print(f"{len(plans)} runs of {len(cases)} cases, SEED={seed}, {machine()}", flush=True)
     began = time.monotonic()
-    results = make(plans, jobs=arguments.jobs, margin=arguments.margin, told=_tell)
+    results = make(
+        plans, jobs=arguments.jobs, margin=arguments.margin, keep=OUT / "failed", told=_tell
+    )
     found = rows(results)
     print(f"\n{table(found)}\n")
     path = write(OUT, found, seed)

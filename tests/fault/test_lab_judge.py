@@ -189,8 +189,19 @@ def test_judge_when_timestamps_wander_then_says_so() -> None:
 
     assert found.drift_us == 10_000
     assert found.faults == ["timestamps wander by 10000 us"]
-    broken = judge([*parts[:3], *recorded(ONE, 6, 12, shift_s=0.01, broken=True)], [ONE], [])
-    assert broken.faults == []
+    assert (
+        judge([*parts[:3], *recorded(ONE, 6, 12, shift_s=0.01, broken=True)], [ONE], []).faults
+        == []
+    )
+
+
+def test_judge_when_the_clock_leapt_then_a_tenth_of_a_second_is_allowed_and_no_more() -> None:
+    def leapt(shift_s: float) -> Judgement:
+        parts = [*recorded(ONE, 0, 6), *recorded(ONE, 6, 12, shift_s=shift_s)]
+        return judge(parts, [ONE], [], leaps=True)
+
+    assert leapt(0.05).faults == []
+    assert leapt(0.2).faults == ["timestamps wander by 200000 us"]
 
 
 def test_judge_when_nothing_was_recorded_then_says_so() -> None:

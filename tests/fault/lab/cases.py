@@ -60,6 +60,9 @@ CRASH_S, HANG_S = 10.0, 25.0
 AWAY_S = 8.0
 """A source that was away for up to 3 s is back after that, the next try, and a keyframe."""
 
+FROZEN_S = 1.5
+"""A segment is closed when its source is silent for so long; the rest of its GOP is left out."""
+
 UNSUPERVISED_S = 75.0
 """The sweeper looks once a minute; laps of a lab are so short that all may have left by then."""
 
@@ -72,7 +75,7 @@ FAULTS = (
     Fault("store-409", injectors.store_conflict, 0, 0, store=True),
     Fault("store-412", injectors.store_lost_answer, 0, 0, store=True),
     Fault("network-cut", injectors.network_cut, AWAY_S, AWAY_S, network=True),
-    Fault("network-freeze", injectors.network_freeze, 0, 0, network=True),
+    Fault("network-freeze", injectors.network_freeze, FROZEN_S, FROZEN_S, network=True),
     Fault("invoked-again", injectors.invoked_again, 0, 0),
     Fault("machines-killed", injectors.machines_killed, UNSUPERVISED_S, UNSUPERVISED_S),
     Fault("publisher-restart", injectors.publisher_restarts, AWAY_S, AWAY_S, own_feed=True),

@@ -45,7 +45,7 @@ class Sealed:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.manifest: Json = json.loads((folder / names.MANIFEST).read_text())
         report = verify(DiskStore(folder), "", deep=True)
         self.troubles = [] if report.whole else [str(problem) for problem in report.problems]
@@ -64,7 +64,7 @@ class Sealed:
     @property
     def parts(self) -> list[tuple[PlaylistPart, list[UnitDigest]]]:
         """Segments of the playlist with their units."""
-        return units_by_part(self._folder)
+        return units_by_part(self.folder)
 
 
 class LabStack:

@@ -18,14 +18,18 @@ MEDIA: tuple[Medium, ...] = ("video", "audio")
 EDGE_US = 600_000
 """A gap may begin and end so far from the hole of one medium: media do not end at one instant."""
 
-SMALL_US = 500_000
-"""A shorter hole is declared by a discontinuity alone (`media.tolerances.GAP_US`)."""
+SMALL_US = 700_000
+"""A shorter hole is declared by a discontinuity alone: `media.tolerances.GAP_US` counts from the
+medium that lasts longest, and sound may end a fifth of a second before the picture."""
 
 LENGTH_US = 1_500_000
 """A gap's length is measured by arrival where clocks break; it may be off by so much."""
 
 DRIFT_US = 3_000
 """Timestamps of one stretch keep their distance to those published; RTMP counts milliseconds."""
+
+LEAP_US = 100_000
+"""Where the source's clock leaps in mid-stream only arrival tells how much time really passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,11 @@ class Gap:
         """Where media go on."""
         return self.start_us + self.duration_us
 
+    def __str__(self) -> str:
+        return (
+            f"gap of {self.duration_us / 1e6:.3f} s at {self.start_us / 1e6:.3f} s ({self.cause})"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Hole:
@@ -72,6 +81,11 @@ class Hole:
     end_us: int
     broken: bool
     restart: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.start_us / 1e6:.3f}..{self.end_us / 1e6:.3f} s"
+        restart = ", a restart" if self.restart else ""
+        return f"{self.units} {self.medium} units lost at {place}{restart}"
 
     def inside(self, gap: Gap) -> bool:
         """Tell whether a gap covers it."""
@@ -97,6 +111,7 @@ class Judgement:
         invented: gaps it declares where nothing is missing.
         stretched: gaps whose declared length is not that of what is missing.
         drift_us: how far the distance to the published times wanders within a stretch.
+        steady_us: how far it may.
         gaps: declared.
     """
 
@@ -110,6 +125,7 @@ class Judgement:
     invented: tuple[Gap, ...] = ()
     stretched: tuple[Gap, ...] = ()
     drift_us: int = 0
+    steady_us: int = DRIFT_US
     gaps: tuple[Gap, ...] = ()
 
     @property
@@ -126,6 +142,13 @@ class Judgement:
         return [missing_us / 1e6 for _start, _end, missing_us in lengths]
 
     @property
+    def notes(self) -> list[str]:
+        """Every hole and every declared gap, one phrase each, in order of time."""
+        found = [(hole.start_us, str(hole)) for hole in self.holes]
+        found += [(gap.start_us, str(gap)) for gap in self.gaps]
+        return [text for _at, text in sorted(found)]
+
+    @property
     def faults(self) -> list[str]:
         """Every invariant that does not hold, one sentence each."""
         found = [
@@ -137,21 +160,14 @@ class Judgement:
             )
             if count
         ]
-        found += [
-            f"{h.units} {h.medium} units lost at {h.start_us / 1e6:.3f} s, undeclared"
-            for h in self.undeclared
-        ]
-        found += [f"{_say(gap)} declared and nothing missing" for gap in self.invented]
-        found += [f"{_say(gap)} declared, its length is wrong" for gap in self.stretched]
-        if self.drift_us > DRIFT_US:
+        found += [f"{hole}, undeclared" for hole in self.undeclared]
+        found += [f"{gap} declared and nothing missing" for gap in self.invented]
+        found += [f"{gap} declared, its length is wrong" for gap in self.stretched]
+        if self.drift_us > self.steady_us:
             found.append(f"timestamps wander by {self.drift_us} us")
         if not self.recorded:
             found.append("nothing recorded")
         return found
-
-
-def _say(gap: Gap) -> str:
-    return f"gap of {gap.duration_us / 1e6:.3f} s at {gap.start_us / 1e6:.3f} s ({gap.cause})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +191,8 @@ def judge(
     parts: Sequence[tuple[PlaylistPart, Sequence[UnitDigest]]],
     sent: Sequence[Sent],
     gaps: Sequence[Gap],
+    *,
+    leaps: bool = False,
 ) -> Judgement:
     """Judge a recording.
 
@@ -182,6 +200,7 @@ def judge(
         parts: the segments of its playlist with their units, in order.
         sent: what each start of the publisher sent, in order.
         gaps: declared by its manifest.
+        leaps: the source's clock leapt in mid-stream.
     """
     total = {"recorded": 0, "lost": 0, "doubled": 0, "reordered": 0, "foreign": 0}
     holes: list[Hole] = []
@@ -200,6 +219,7 @@ def judge(
         invented=tuple(gap for gap in gaps if not any(_meets(hole, gap) for hole in holes)),
         stretched=tuple(gap for gap in gaps if _stretched(gap, holes)),
         drift_us=drift_us,
+        steady_us=LEAP_US if leaps else DRIFT_US,
         gaps=tuple(gaps),
     )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 from everreel.state.recording import Reason
 from everreel.state.status import Status
 from tests.e2e.deployment import Wish
 from tests.fault.lab.cases import Case
-from tests.fault.lab.harness import IDLE_S, RELAY, SEGMENT_S, LabStack
+from tests.fault.lab.harness import IDLE_S, RELAY, SEGMENT_S, LabStack, Sealed
 from tests.fault.lab.injectors import Run
 from tests.fault.lab.judge import Judgement, judge
 from tests.fault.proxy import Proxy
@@ -67,7 +69,6 @@ class Result:
     struck: int
     laps: int
     took_s: float
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def held(self) -> bool:
@@ -75,13 +76,14 @@ class Result:
         return not self.problems
 
 
-def record(stack: LabStack, plan: Plan, *, margin: float = 1.0) -> Result:
+def record(stack: LabStack, plan: Plan, *, margin: float = 1.0, keep: Path | None = None) -> Result:
     """Make one run; whatever goes wrong stands in the result.
 
     Args:
         stack: where.
         plan: what.
         margin: times the longest gap that is allowed, for machines that are busy otherwise.
+        keep: where the recording of a run that failed is put, to be looked at.
     """
     began = time.monotonic()
     run: Run | None = None
@@ -93,7 +95,12 @@ def record(stack: LabStack, plan: Plan, *, margin: float = 1.0) -> Result:
             run = _begin(stack, plan, exits)
             _go_on(run, plan, problems)
             laps = len(stack.recordings.laps(run.sid))
-            judgement = _judge(run, plan, problems, margin)
+            sealed = stack.sealed(run.sid, run.channel)
+            judgement = _judge(run, plan, sealed, problems, margin)
+            if problems and keep is not None:
+                shutil.rmtree(keep / plan.channel, ignore_errors=True)
+                shutil.copytree(sealed.folder, keep / plan.channel)
+            shutil.rmtree(sealed.folder)
     except LabError as error:
         problems.append(str(error))
     except Exception:  # noqa: BLE001 - one run must not take the others with it
@@ -156,9 +163,8 @@ def _go_on(run: Run, plan: Plan, problems: list[str]) -> None:
         problems.append(f"it ended {int(recording.status)} {recording.reason} {recording.failure}")
 
 
-def _judge(run: Run, plan: Plan, problems: list[str], margin: float) -> Judgement:
-    sealed = run.stack.sealed(run.sid, run.channel)
-    found = judge(sealed.parts, run.feed.sent, sealed.gaps)
+def _judge(run: Run, plan: Plan, sealed: Sealed, problems: list[str], margin: float) -> Judgement:
+    found = judge(sealed.parts, run.feed.sent, sealed.gaps, leaps=plan.case.leaps)
     problems += [f"verify: {trouble}" for trouble in sealed.troubles]
     problems += found.faults
     problems += _too_long(found.missing_s, plan.case.longest_s * margin)

@@ -75,6 +75,12 @@ class Row:
             "gap_max_s": round(max(gaps_s, default=0.0), 3),
             "duration_s": round(sum(result.took_s for result in self.results), 1),
             "held": self.held,
+            "notes": [
+                note
+                for result in self.results
+                if result.judgement
+                for note in result.judgement.notes
+            ],
             "problems": [problem for result in self.results for problem in result.problems],
         }
 
@@ -111,11 +117,13 @@ def table(found: Sequence[Row]) -> str:
 
 def problems(results: Iterable[Result]) -> str:
     """List what did not hold, run by run."""
-    return "\n".join(
-        f"{result.plan.case.name} run {result.plan.number}: {problem}"
-        for result in results
-        for problem in result.problems
-    )
+    lines: list[str] = []
+    for result in results:
+        name = f"{result.plan.case.name} run {result.plan.number}"
+        lines += [f"{name}: {problem}" for problem in result.problems]
+        if result.problems and result.judgement is not None:
+            lines += [f"  {note}" for note in result.judgement.notes]
+    return "\n".join(lines)
 
 
 def machine() -> str:

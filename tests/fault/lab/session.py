@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 from tests.fault.lab.harness import LabStack
 from tests.fault.lab.record import Plan, Result, record
@@ -14,6 +15,7 @@ def make(
     *,
     jobs: int,
     margin: float = 1.0,
+    keep: Path | None = None,
     told: Callable[[Result], None] = lambda _result: None,
 ) -> list[Result]:
     """Make all runs, `jobs` at a time; `told` hears of each as it ends."""
@@ -24,7 +26,7 @@ def make(
         ThreadPoolExecutor(max_workers=jobs) as pool,
     ):
         try:
-            runs = [pool.submit(record, stack, plan, margin=margin) for plan in plans]
+            runs = [pool.submit(record, stack, plan, margin=margin, keep=keep) for plan in plans]
             for run in as_completed(runs):
                 results.append(run.result())
                 told(results[-1])
