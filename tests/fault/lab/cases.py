@@ -10,7 +10,7 @@ from itertools import product
 
 from tests.fault.lab import injectors
 from tests.fault.lab.injectors import Run
-from tests.fault.lab.stage import JUMPS_IN_STREAM, Protocol
+from tests.fault.lab.stage import LEAPS_IN_STREAM, Protocol
 
 
 class Reliability(StrEnum):
@@ -36,7 +36,7 @@ class Fault:
         own_feed: it strikes the source, so the run needs one of its own.
         network: a proxy stands between recorder and media server.
         store: a proxy stands between functions and bucket.
-        jumps: the publisher's clock leaps by itself.
+        leaps: the publisher's clock leaps, where its server can bear that.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Fault:
     own_feed: bool = False
     network: bool = False
     store: bool = False
-    jumps: bool = False
+    leaps: bool = False
 
     @property
     def what(self) -> str:
@@ -79,7 +79,7 @@ FAULTS = (
     Fault("invoked-again", injectors.invoked_again, 0, 0),
     Fault("machines-killed", injectors.machines_killed, UNSUPERVISED_S, UNSUPERVISED_S),
     Fault("publisher-restart", injectors.publisher_restarts, AWAY_S, AWAY_S, own_feed=True),
-    Fault("clock-jump", injectors.clock_jumps, AWAY_S, AWAY_S, own_feed=True, jumps=True),
+    Fault("clock-jump", injectors.clock_jumps, AWAY_S, AWAY_S, own_feed=True, leaps=True),
 )
 
 
@@ -105,7 +105,7 @@ class Case:
     @property
     def leaps(self) -> bool:
         """Whether the publisher's clock leaps in the stream, without a restart."""
-        return self.fault.jumps and self.protocol in JUMPS_IN_STREAM
+        return self.fault.leaps and self.protocol in LEAPS_IN_STREAM
 
 
 MATRIX = tuple(

@@ -23,7 +23,7 @@ from infra.local.deploy import deploy
 from infra.local.engine import LocalEngine
 from infra.parameters import KEYS
 from tests.e2e.conftest import OPEN, assembly
-from tests.e2e.deployment import Deployment, Json
+from tests.e2e.deployment import Deployment, Json, Wish
 from tests.fault.lab.judge import Gap
 from tests.fault.lab.stage import Stage
 from tests.fault.lab.store_proxy import StoreProxy
@@ -79,6 +79,7 @@ class LabStack:
 
     def __init__(self, *, store_fails: bool) -> None:
         self.ending = threading.Event()
+        self._door = threading.Lock()
         self._stack = ExitStack()
         self._store_fails = store_fails
         self.store: StoreProxy | None = None
@@ -132,6 +133,22 @@ class LabStack:
     def machines(self) -> Any:
         """A client of the state machines."""
         return self.engine.client("stepfunctions")
+
+    def start(self, wish: Wish) -> str:
+        """Start a recording through the API; gives its sid.
+
+        One call at a time: a dozen functions that start cold at once keep the machine busy.
+        """
+        with self._door:
+            sid: str = self.deployment.start(wish)["sid"]
+            return sid
+
+    def stop(self, sid: str) -> None:
+        """Stop a recording through the API."""
+        with self._door:
+            answer = self.deployment.stop(sid)
+        if answer.status not in {202, 409}:
+            raise LabError(f"stopping was answered with {answer}")
 
     def recording(self, sid: str) -> Recording:
         """Read a recording's row."""

@@ -33,7 +33,7 @@ class Run:
         chance: decides everything that is left to chance; seeded.
         events: how often the fault is to strike; `struck` how often it did.
         lanes: laps that record at any time.
-        jumps_at: `time.monotonic()` at which the publisher's clock leaps, if it does.
+        leaps: the publisher's clock can leap in mid-stream.
         down: request ids of laps that were killed or hung.
     """
 
@@ -45,7 +45,7 @@ class Run:
     events: int
     lanes: int
     network: Proxy | None = None
-    jumps_at: float | None = None
+    leaps: bool = False
     struck: int = 0
     down: set[str] = field(default_factory=set)
 
@@ -230,10 +230,10 @@ def publisher_restarts(run: Run) -> None:
 
 def clock_jumps(run: Run) -> None:
     """The source's clock leaps ahead; where its server cannot bear that, with a restart."""
-    if run.jumps_at is not None:
-        run.pause(max(0.0, run.jumps_at - time.monotonic()) + 1.0)
+    run.pause(0.5, 6.0)
+    if run.leaps:
+        run.feed.leap()
     else:
-        run.pause(0.5, 6.0)
         leap_us = run.chance.randrange(60, 7200) * 1_000_000
         run.feed.restart(run.chance.uniform(0.5, 2.0), leap_us, run.stack.ending)
     run.struck += 1

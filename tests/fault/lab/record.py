@@ -23,7 +23,6 @@ from tests.lab.process import LabError
 
 SEAL_S = 90.0
 BEGIN_S = 90.0
-LEAP_AFTER_S = (12.0, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +114,9 @@ def record(stack: LabStack, plan: Plan, *, margin: float = 1.0, keep: Path | Non
 def _begin(stack: LabStack, plan: Plan, exits: ExitStack) -> Run:
     """Put the source on air and start recording it."""
     case, chance = plan.case, plan.chance
-    jump: tuple[float, int] | None = None
-    on_air = time.monotonic()
-    if case.leaps:
-        jump = (chance.uniform(*LEAP_AFTER_S), chance.randrange(20, 7200))
+    leap_s = chance.randrange(20, 7200) if case.leaps else 0
     feed = (
-        exits.enter_context(stack.stage.own(case.protocol, jump=jump))
+        exits.enter_context(stack.stage.own(case.protocol, leap_s=leap_s))
         if case.fault.own_feed
         else stack.stage.shared(case.protocol)
     )
@@ -135,14 +131,14 @@ def _begin(stack: LabStack, plan: Plan, exits: ExitStack) -> Run:
     )
     return Run(
         stack=stack,
-        sid=stack.deployment.start(wish)["sid"],
+        sid=stack.start(wish),
         channel=plan.channel,
         chance=chance,
         feed=feed,
         events=plan.events,
         lanes=case.reliability.lanes,
         network=network,
-        jumps_at=on_air + jump[0] if jump is not None else None,
+        leaps=case.leaps,
     )
 
 
@@ -156,7 +152,7 @@ def _go_on(run: Run, plan: Plan, problems: list[str]) -> None:
         run.wait_segments(3)
     except LabError as error:
         problems.append(str(error))
-    stack.deployment.stop(run.sid)
+    stack.stop(run.sid)
     stack.until(run.sid, "sealed", lambda: stack.recording(run.sid).sealed_utc_us, SEAL_S)
     recording = stack.recording(run.sid)
     if (recording.status, recording.reason) != (Status.EXITED, Reason.STOPPED):

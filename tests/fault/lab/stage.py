@@ -53,7 +53,7 @@ class Ends:
     restart: Callable[[], object] | None = None
 
 
-JUMPS_IN_STREAM = frozenset(Protocol) - {Protocol.RTSP, Protocol.HLS_FMP4}
+LEAPS_IN_STREAM = frozenset(Protocol) - {Protocol.RTSP, Protocol.HLS_FMP4}
 """GStreamer's server waits a leap out, and FFmpeg's playlist writer makes it one long segment."""
 
 
@@ -70,21 +70,26 @@ class Feed:
         sent: what each start of its publisher sends, in order.
     """
 
-    def __init__(self, ends: Ends, *, jump: tuple[float, int] | None = None) -> None:
-        """Make a stream; `jump` as for `Publisher`."""
+    def __init__(self, ends: Ends, *, leap_s: int = 0) -> None:
+        """Make a stream whose clock `leap` moves ahead by `leap_s` seconds."""
         self.ends = ends
         self.url = ends.url
         self.sent: list[Sent] = []
-        self._jump = jump
         self._stack = ExitStack()
-        self._publisher = self._publish(clips.FAULT, ends.options, 1_000_000, jump)
+        self._publisher = self._publish(clips.FAULT, ends.options, 1_000_000, leap_s)
 
     def _publish(
-        self, clip: Clip, options: dict[str, str], base_us: int, jump: tuple[float, int] | None
+        self, clip: Clip, options: dict[str, str], base_us: int, leap_s: int = 0
     ) -> Publisher:
-        publisher = Publisher(clip, self.ends.target, base_us=base_us, options=options, jump=jump)
+        publisher = Publisher(
+            clip, self.ends.target, base_us=base_us, options=options, leap_s=leap_s
+        )
         self.sent.append(sent_by(clip))
         return publisher
+
+    def leap(self) -> None:
+        """Move the clock of its publisher ahead."""
+        self._publisher.leap()
 
     def restart(self, away_s: float, base_us: int, ending: threading.Event) -> None:
         """Kill the publisher as a crash would; another encoder starts after a while."""
@@ -93,7 +98,7 @@ class Feed:
             self.ends.restart()
         ending.wait(away_s)
         again = {**self.ends.options, **self.ends.again}
-        self._publisher = self._publish(clips.FAULT_AGAIN, again, base_us, None)
+        self._publisher = self._publish(clips.FAULT_AGAIN, again, base_us)
         self._stack.enter_context(self._publisher)
 
     def __enter__(self) -> Self:
@@ -130,13 +135,13 @@ class Stage:
             return self._feeds[protocol]
 
     @contextmanager
-    def own(self, protocol: Protocol, *, jump: tuple[float, int] | None = None) -> Iterator[Feed]:
+    def own(self, protocol: Protocol, *, leap_s: int = 0) -> Iterator[Feed]:
         """Put a stream on air that nobody else uses."""
         with ExitStack() as stack:
             with self._lock:
                 self._streams += 1
                 ends = self._ends(protocol, stack, f"own{self._streams}")
-            feed = stack.enter_context(Feed(ends, jump=jump))
+            feed = stack.enter_context(Feed(ends, leap_s=leap_s))
             _wait_on_air(ends)
             yield feed
 
