@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.fault.__main__ import main
+from tests.fault.__main__ import long, main
 from tests.fault.lab.cases import FAULTS, MATRIX, Reliability, chosen
 from tests.fault.lab.judge import Hole, Judgement
 from tests.fault.lab.record import Plan, Result
@@ -48,6 +49,18 @@ def test_plan_when_the_seed_is_the_same_then_so_is_its_chance() -> None:
     assert drawn(1, 1) == drawn(1, 1)
     assert drawn(1, 1) != drawn(1, 2)
     assert drawn(1, 1) != drawn(2, 1)
+
+
+def test_long_form_when_planned_then_has_its_hand_overs_and_kills() -> None:
+    plans = long(1)
+    counted = Counter({"hand-over": 0})
+    for plan in plans:
+        counted[plan.case.fault.name] += plan.events
+
+    assert counted["hand-over"] >= 100
+    assert counted["kill"] >= 1000
+    assert len({plan.case.protocol for plan in plans}) == len(Protocol)
+    assert len({plan.channel for plan in plans}) == len(plans)
 
 
 def test_percentile_when_asked_then_is_a_value_that_was_measured() -> None:
