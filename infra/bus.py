@@ -81,14 +81,43 @@ class Bus(Construct):
         )
 
     def seal_on_lap_end(self, sealer: lambda_.IFunction) -> None:
-        """Let the end of a lap seal its recording at once; supervision is the second witness."""
+        """Let the last end of a lap seal its recording; supervision is the second witness.
+
+        A lap that handed over is not the last one.
+        """
         events.Rule(
             self,
             "LapEnded",
             event_bus=self.bus,
             description="A lap has ended: seal its recording",
-            event_pattern=events.EventPattern(source=[OUR_SOURCE], detail_type=["LapEnded"]),
+            event_pattern=events.EventPattern(
+                source=[OUR_SOURCE],
+                detail_type=["LapEnded"],
+                detail={"reason": events.Match.anything_but("handed_over")},
+            ),
             targets=[self._target(sealer, Duration.hours(1))],
+        )
+        events.Rule(
+            self,
+            "Failed",
+            event_bus=self.bus,
+            description="Nobody records any more: seal what is there",
+            event_pattern=events.EventPattern(
+                source=[OUR_SOURCE],
+                detail_type=["RecordingFailed"],
+                detail={"sid": events.Match.anything_but("")},
+            ),
+            targets=[self._target(sealer, Duration.hours(1))],
+        )
+
+    def sweep(self, sweeper: lambda_.IFunction) -> None:
+        """Look once a minute for machines that were lost."""
+        events.Rule(
+            self,
+            "Sweep",
+            description="Start anew the state machines that live recordings have lost",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            targets=[targets.LambdaFunction(sweeper, retry_attempts=0)],
         )
 
     def _target(self, function: lambda_.IFunction, longest: Duration) -> targets.LambdaFunction:

@@ -4,23 +4,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from everreel.clock import Clock, SystemClock
+from everreel.clock import MICROSECONDS, Clock, SystemClock
 from everreel.settings import Settings
 
 if TYPE_CHECKING:
     from everreel.auth import KeyRing
+    from everreel.aws.runner import AwsRunner
     from everreel.events.facts import Facts
     from everreel.events.fan_in import NoticeDoor
     from everreel.events.ports import EventBus
     from everreel.http.door import Door
-    from everreel.lifecycle.ports import Runner
     from everreel.lifecycle.use_cases import Lifecycle
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
     from everreel.sealing.seal import SealReport
+    from everreel.state.lanes import Lanes
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
     from everreel.store.ports import ObjectStore
+    from everreel.supervisor.lane import LaneKeeper, LaneVerdict, LaneWatch
+    from everreel.supervisor.ports import Tasks
     from everreel.supervisor.verdict import Verdict, Watch
 
 
@@ -35,8 +38,8 @@ class Wiring:
     ) -> None:
         """Wire up for `settings` (default: the environment).
 
-        `parts` replace what would be made, by the name of the property: recordings, notices,
-        store, bus, runner, guard, keys, notice_door.
+        `parts` replace what would be made, by the name of the property: recordings, lanes, tasks,
+        notices, store, bus, runner, guard, keys, notice_door.
         """
         self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
@@ -53,16 +56,20 @@ class Wiring:
         request_id: str,
         remaining_s: float,
         follows: str = "",
+        relieves: bool = False,
+        recorder_uid: str = "",
     ) -> "Outcome":
         """Run a lap with `remaining_s` seconds until the function is killed."""
         from everreel.protocols.open import open_source
         from everreel.recorder.lap import run_lap
         from everreel.recorder.orders import LapSettings
+        from everreel.recorder.task import LapTask
         from everreel.state.recording import LapOrder
 
         settings = self.settings
+        order = LapOrder(sid, lane, lap, follows, relieves, recorder_uid)
         return run_lap(
-            LapOrder(sid, lane, lap, follows),
+            order,
             open_source=lambda url, cancel: open_source(url, self.guard, cancel=cancel),
             store=self.store,
             recordings=self.recordings,
@@ -75,22 +82,44 @@ class Wiring:
             ),
             deadline_s=self.clock.monotonic() + min(remaining_s, settings.lap_s),
             request_id=request_id,
+            task=LapTask(order, self.lanes, self.tasks),
         )
 
-    def look(self, **watch: Any) -> "tuple[Verdict, Watch]":
-        """Take one look at a recording; `watch` is what the state machine carries."""
+    def look(self, **watch: Any) -> "tuple[Verdict, Watch, str]":
+        """Take one look at a recording; `watch` is what the state machine carries.
+
+        The name is for the execution that goes on, if one is to.
+        """
         from everreel.supervisor.look import look
+        from everreel.supervisor.sweep import supervision_name
         from everreel.supervisor.verdict import Watch
 
-        period_s = self.settings.relay_s
-        return look(
-            Watch(**watch),
-            recordings=self.recordings,
-            bus=self.bus,
-            clock=self.clock,
-            starter=self.runner if period_s else None,
-            period_s=period_s,
+        verdict, seen = look(
+            Watch(**watch), recordings=self.recordings, bus=self.bus, clock=self.clock
         )
+        return verdict, seen, supervision_name(seen.sid, self.clock.utc_us() // MICROSECONDS)
+
+    def plan_lap(
+        self, watch: "dict[str, Any]", *, owner: str, lost: str
+    ) -> "tuple[LaneVerdict, LaneWatch, str]":
+        """Plan the next lap of a lane; the name is for the execution that goes on, if one is to."""
+        from everreel.supervisor.lane import LaneWatch
+        from everreel.supervisor.sweep import lane_name
+
+        verdict, seen = self.lane_keeper.plan(LaneWatch(**watch), owner, lost)
+        return verdict, seen, lane_name(seen.sid, seen.lane, self.clock.utc_us() // MICROSECONDS)
+
+    def start_lap(self, watch: "dict[str, Any]", *, owner: str, token: str) -> str:
+        """Start the lap of a lane that is due; it ends the task of `token`. Returns its name."""
+        from everreel.supervisor.lane import LaneWatch
+
+        return self.lane_keeper.start(LaneWatch(**watch), owner, token)
+
+    def sweep(self) -> int:
+        """Restart the executions that were lost; return how many."""
+        from everreel.supervisor.sweep import sweep
+
+        return sweep(recordings=self.recordings, runner=self.runner, clock=self.clock)
 
     def seal(self, sid: str) -> "SealReport":
         """Seal a recording that has ended."""
@@ -142,6 +171,27 @@ class Wiring:
             return read_secret(client("secretsmanager"), secret) if secret else "{}"
 
         return self._once("notice_door", lambda: NoticeDoor(read, lambda: self.bus, self.clock))
+
+    @property
+    def lane_keeper(self) -> "LaneKeeper":
+        """What plans and starts the laps of lanes."""
+        from everreel.supervisor.lane import LaneKeeper
+        from everreel.supervisor.relay import Pace
+
+        settings = self.settings
+        pace = Pace(settings.lap_s - settings.drain_s, settings.overlap_s)
+        return self._once(
+            "lane_keeper",
+            lambda: LaneKeeper(
+                recordings=self.recordings,
+                lanes=self.lanes,
+                starter=self.runner,
+                tasks=self.tasks,
+                bus=self.bus,
+                clock=self.clock,
+                pace=pace,
+            ),
+        )
 
     @property
     def keys(self) -> "KeyRing":
@@ -197,6 +247,20 @@ class Wiring:
         return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))
 
     @property
+    def lanes(self) -> "Lanes":
+        """Who runs each lane, in the state table."""
+        from everreel.state.dynamodb_lanes import DynamoLanes
+
+        return self._once("lanes", lambda: DynamoLanes(self.settings.table, clock=self.clock))
+
+    @property
+    def tasks(self) -> "Tasks":
+        """Tasks of state machines that wait for a token."""
+        from everreel.aws.tasks import StepTasks
+
+        return self._once("tasks", lambda: StepTasks(client("stepfunctions")))
+
+    @property
     def bus(self) -> "EventBus":
         """The event bus."""
         from everreel.events.eventbridge import EventBridgeBus
@@ -204,7 +268,7 @@ class Wiring:
         return self._once("bus", lambda: EventBridgeBus(self.settings.bus, client("events")))
 
     @property
-    def runner(self) -> "Runner":
+    def runner(self) -> "AwsRunner":
         """What queues laps and starts supervision."""
         from everreel.aws.runner import AwsRunner
 
@@ -213,6 +277,7 @@ class Wiring:
             lambda: AwsRunner(
                 record_function=self.settings.record_function,
                 state_machine=self.settings.state_machine,
+                lane_machine=self.settings.lane_machine,
                 functions=client("lambda"),
                 machines=client("stepfunctions"),
             ),

@@ -74,6 +74,21 @@ class LapReply(Reply):
 
     lane: str
     lap: int
+    why: Annotated[
+        str,
+        Field(
+            description=(
+                "Why it was started: `first`, `planned`, `one more is to record`, or `takeover: …` "
+                "with the lap that failed and how."
+            )
+        ),
+    ]
+    follows: Annotated[
+        str | None,
+        Field(description="The lap, lane and number, by which it found its place; null: none."),
+    ]
+    invoked_at: Instant
+    ended_at: Annotated[Instant | None, Field(description="When it ended or was declared dead.")]
     state: Annotated[str, Field(description="invoked, running, ended or dead.")]
     request_id: RequestId
     beat_age_seconds: Annotated[

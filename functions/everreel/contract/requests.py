@@ -44,6 +44,13 @@ class Media(StrEnum):
     VIDEO = "video"
 
 
+class ReliabilityWish(StrEnum):
+    """How many laps of the recorder run side by side."""
+
+    ECONOMY = "economy"
+    REDUNDANT = "redundant"
+
+
 class AcquireBody(Wire):
     """Asks for the right to start one recording."""
 
@@ -104,6 +111,15 @@ class OptionsBody(Wire):
             examples=["team/2026"],
         ),
     ] = ""
+    reliability: Annotated[
+        ReliabilityWish,
+        Field(
+            description=(
+                "`economy`: one recorder at a time; a crash costs seconds, declared as a gap. "
+                "`redundant`: two at any time, for about twice the price; one may die unnoticed."
+            )
+        ),
+    ] = ReliabilityWish.ECONOMY
 
 
 class StartWish(Wire):
@@ -132,6 +148,15 @@ class StartWish(Wire):
     recorder_uid: Annotated[
         RecorderUid | None,
         Field(description="As in acquire; left out, the resource id's or `recorder`."),
+    ] = None
+    backup_recorder_uid: Annotated[
+        RecorderUid | None,
+        Field(
+            description=(
+                "Under which it joins after three recorders in a row have failed; the two then "
+                "alternate. `{recorderUid}` in the source's URL stands for the one in use."
+            )
+        ),
     ] = None
     options: OptionsBody = OptionsBody()
 

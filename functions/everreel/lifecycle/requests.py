@@ -14,6 +14,7 @@ class StartRequest:
         channel, uid: what to record.
         recorder_uid: under which identity we join; "" takes the ticket's.
         source: URL, or "" to use the deployment's template for (channel, uid).
+        backup_recorder_uid: for laps after three that failed; "" keeps the one.
     """
 
     app: str
@@ -23,3 +24,4 @@ class StartRequest:
     source: str
     mode: Mode
     options: Options
+    backup_recorder_uid: str = ""

@@ -17,7 +17,16 @@ from everreel.lifecycle.ports import Runner
 from everreel.lifecycle.requests import StartRequest
 from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Page, Recordings, Ticket
-from everreel.state.recording import FIRST_LANE, Lap, LapOrder, LapState, Options, Recording
+from everreel.state.recording import (
+    BY_THE_DOOR,
+    FIRST_LANE,
+    Lap,
+    LapOrder,
+    LapState,
+    Options,
+    Recording,
+    source_for,
+)
 from everreel.state.status import LIVE, Status
 
 TICKET_S = 300
@@ -117,8 +126,9 @@ class Lifecycle:
             options=self._options_of(request),
             status=Status.STARTING,
             created_utc_us=now_us,
+            backup_recorder_uid=request.backup_recorder_uid,
         )
-        self._runner.supervise(wish.sid)
+        self._runner.supervise(wish.sid, wish.options.reliability.lanes)
         return self._launch(self._recordings.create(wish), supervised=wish.sid)
 
     def start_now(self, request_key: str, request: StartRequest) -> Recording:
@@ -202,7 +212,7 @@ class Lifecycle:
         if not source:
             source = self._template.replace("{channel}", request.channel)
             source = source.replace("{uid}", request.uid)
-        self._check_source(source)
+        self._check_source(source_for(source, request.recorder_uid or "0"))
         return source
 
     def _options_of(self, request: StartRequest) -> Options:
@@ -222,11 +232,11 @@ class Lifecycle:
         if recording.status not in LIVE:
             raise _too_late(sid)
         if sid != supervised:
-            self._runner.supervise(sid)
+            self._runner.supervise(sid, recording.options.reliability.lanes)
         order = LapOrder(sid, FIRST_LANE, 1)
         now_us = self._clock.utc_us()
         try:
-            self._recordings.invoked(sid, order.lane, order.lap, "", now_us)
+            self._recordings.invoked(sid, order.lane, order.lap, "", now_us, BY_THE_DOOR)
         except FenceLost:
             raise _too_late(sid) from None
         request_id = self._runner.invoke_lap(order)

@@ -35,6 +35,7 @@ from everreel.state.recording import (
     Mode,
     Options,
     Recording,
+    Reliability,
     Subscribe,
 )
 from everreel.state.status import LIVE
@@ -50,6 +51,7 @@ def start_request(wish: StartWish) -> StartRequest:
         source=wish.source or "",
         mode=Mode(wish.mode),
         options=_options(wish.options),
+        backup_recorder_uid=wish.backup_recorder_uid or "",
     )
 
 
@@ -71,6 +73,7 @@ def _options(body: OptionsBody) -> Options:
         subscribe=Subscribe(body.subscribe),
         mp4=body.mp4,
         prefix=body.prefix,
+        reliability=Reliability(body.reliability),
     )
 
 
@@ -202,6 +205,10 @@ def _lap(lap: Lap, now_us: int) -> LapReply:
     return LapReply(
         lane=lap.lane,
         lap=lap.lap,
+        why=lap.origin.why,
+        follows=lap.origin.follows or None,
+        invoked_at=iso(lap.invoked_utc_us),
+        ended_at=_instant(lap.ended_utc_us),
         state=lap.state.value,
         request_id=lap.request_id,
         beat_age_seconds=_seconds(max(0, now_us - lap.beat_utc_us)) if beats else None,

@@ -31,7 +31,7 @@ class Cutting:
         self._landmarks = Landmarks()
         self._marks: tuple[Mark, ...] = ()
         self._joining = self._join() if order.follows else None
-        self._succession = Succession(order, recordings) if order.follows else None
+        self._succession = Succession(order, recordings) if order.relieves else None
 
     def feed(self, events: list[TimelineEvent]) -> list[Segment]:
         """Cut what the timeline gives out; while the place in the recording is sought, hold it."""
@@ -59,7 +59,7 @@ class Cutting:
         return [*segments, *(segmenter.flush() if heir_k < 0 else segmenter.leave(heir_k))]
 
     def tend(self, committed: int) -> None:
-        """Tell the predecessor how far we are; `committed` segments are ours."""
+        """Tell the predecessor how far we are; `committed` of our segments are stored."""
         if self._succession is not None:
             self._succession.tend(self.segmenter.first_k, committed)
 

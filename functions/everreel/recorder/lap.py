@@ -25,6 +25,7 @@ from everreel.recorder.heartbeat import Heartbeat
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.recorder.package import Packaged, Packager
 from everreel.recorder.publish import Publisher
+from everreel.recorder.task import LapTask
 from everreel.recorder.uploads import UploadQueue
 from everreel.state.ports import Recordings
 from everreel.state.recording import (
@@ -58,6 +59,9 @@ LONGEST_DRAIN_S = 120.0
 GIVE_WAY_S = 2.0
 """Head start of the successor with each bucket that both have: it commits one, and we may go."""
 
+IN_TURN_S = 0.7
+"""Head start of each lane over the next with every bucket, where several record side by side."""
+
 OpenSource = Callable[[str, threading.Event], Source]
 """Opens a URL through the guard; gives up when the event is set."""
 
@@ -73,6 +77,7 @@ def run_lap(
     settings: LapSettings,
     deadline_s: float,
     request_id: str,
+    task: LapTask | None = None,
 ) -> Outcome:
     """Record until stop, idle time, a limit or a failure; then drain and close the lap.
 
@@ -86,6 +91,7 @@ def run_lap(
         settings: the deployment's choices.
         deadline_s: `clock.monotonic()` at which the function is killed.
         request_id: of the invocation.
+        task: tells whoever waits for the lap that it lives, and at last that it has ended.
     """
     try:
         recording = recordings.claim(order.sid, order.lane, order.lap, request_id, clock.utc_us())
@@ -93,7 +99,9 @@ def run_lap(
         log.warning("not our lap: %s", lost.message)
         return Outcome(order.sid, Reason.FAULT, None, Progress(Status.STARTING), fenced=True)
     publisher = Publisher(recording, order, store=store, recordings=recordings, bus=bus)
-    lap = _Lap(recording, order, open_source, publisher, recordings, clock, settings, deadline_s)
+    lap = _Lap(
+        recording, order, open_source, publisher, recordings, clock, settings, deadline_s, task
+    )
     outcome = lap.run()
     if outcome.fenced:
         return outcome
@@ -102,6 +110,8 @@ def run_lap(
     except FenceLost as lost:
         log.warning("buried before it could end: %s", lost.message)
         return replace(outcome, fenced=True)
+    if task is not None:
+        task.end(outcome.reason.value)
     return outcome
 
 
@@ -146,12 +156,14 @@ class _Lap:
         clock: Clock,
         settings: LapSettings,
         deadline_s: float,
+        task: LapTask | None,
     ) -> None:
         options = recording.options
         now_s = clock.monotonic()
         self._recording = recording
         self._order = order
         self._open_source = open_source
+        self._url = recording.source_for(order.recorder_uid)
         self._publisher = publisher
         self._clock = clock
         self._settings = settings
@@ -177,7 +189,12 @@ class _Lap:
             self._progress,
             every_s=settings.beat_s,
             clock=clock,
+            task=task,
         )
+        lanes = options.reliability.lanes
+        beside = options.reliability.width > 1 and order.lane in lanes
+        self._in_turn_s = IN_TURN_S * lanes.index(order.lane) if beside else 0.0
+        self._leaving = False
         publisher.on_first_commit = self._heart.now
         publisher.give_way = self._give_way
 
@@ -217,7 +234,7 @@ class _Lap:
         lost: SourceError | None = None
         while (ending := self._ending()) is None:
             try:
-                source = self._open_source(self._recording.source, self._heart.stop)
+                source = self._open_source(self._url, self._heart.stop)
             except SourceError as error:
                 lost = self._after(error, tries)
                 tries += 1
@@ -256,6 +273,7 @@ class _Lap:
 
     def _ending(self) -> Reason | None:
         """Tell what ends the lap, if anything does."""
+        self._heart.turn()
         if self._heart.fenced.is_set():
             raise FenceLost("another lap has taken over")
         if self._uploads.failure is not None:
@@ -293,12 +311,17 @@ class _Lap:
             self._store(segments)
         if not timed:
             self._let_go_of_the_silent()
-        self._cutting.tend(self._publisher.segments)
+        self._cutting.tend(self._publisher.passed)
 
     def _give_way(self, k: int) -> None:
-        """Let the successor commit a bucket that it has as well; on the upload thread."""
+        """Let another lap commit a bucket that it has as well; on the upload thread.
+
+        Which one goes first follows from its lane alone, so that two never wait for each other.
+        """
         if 0 <= self._heart.heir_k <= k:
             self._heart.relieved.wait(GIVE_WAY_S)
+        elif self._in_turn_s and not self._leaving:
+            self._heart.stop.wait(self._in_turn_s)
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.
@@ -335,6 +358,8 @@ class _Lap:
 
     def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
         """Commit what was received, with the time that is left."""
+        self._leaving = True
+        self._heart.turn(spare_s=LONGEST_DRAIN_S)
         try:
             self._let_go()
             left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()

@@ -25,7 +25,15 @@ from everreel.lifecycle.requests import StartRequest
 from everreel.lifecycle.use_cases import REQUEST_KEY_S, TICKET_S, Lifecycle
 from everreel.protocols.guard import Guard
 from everreel.state.memory import MemoryRecordings
-from everreel.state.recording import LapState, Mode, Options, Reason, Recording
+from everreel.state.recording import (
+    UNKNOWN,
+    LapOrigin,
+    LapState,
+    Mode,
+    Options,
+    Reason,
+    Recording,
+)
 from everreel.state.status import LIVE, Status
 from everreel.supervisor.look import look
 from everreel.supervisor.verdict import Action, Watch
@@ -61,9 +69,17 @@ class DyingRecordings(MemoryRecordings):
         self._die(after=True)
         return created
 
-    def invoked(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> None:
+    def invoked(
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        request_id: str,
+        utc_us: int,
+        origin: LapOrigin = UNKNOWN,
+    ) -> None:
         self._die(after=False)
-        super().invoked(sid, lane, lap, request_id, utc_us)
+        super().invoked(sid, lane, lap, request_id, utc_us, origin)
         self._die(after=True)
 
     def _die(self, *, after: bool) -> None:
