@@ -21,7 +21,6 @@ from everreel.state.status import Status
 from everreel.store.disk import DiskStore
 from infra.local.deploy import deploy
 from infra.local.engine import LocalEngine
-from infra.parameters import KEYS
 from tests.e2e.conftest import OPEN, assembly
 from tests.e2e.deployment import Deployment, Json, Wish
 from tests.fault.lab.judge import Gap
@@ -33,8 +32,6 @@ from tests.lab.process import LabError
 LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 32, 10, 2, 60
 
 POLL_S = 0.5
-
-RELAY = "lapSeconds" in KEYS
 
 
 class Sealed:
@@ -94,9 +91,7 @@ class LabStack:
             self.stage = stack.enter_context(Stage())
             if self._store_fails:
                 self.store = stack.enter_context(StoreProxy(lambda: self.engine.port))
-            context = dict(OPEN)
-            if RELAY:
-                context |= {"lapSeconds": str(LAP_S), "overlapSeconds": str(OVERLAP_S)}
+            context = {**OPEN, "lapSeconds": str(LAP_S), "overlapSeconds": str(OVERLAP_S)}
             template = assembly("fault", context)
             self.engine = stack.enter_context(
                 LocalEngine(

@@ -196,11 +196,14 @@ def invoked_again(run: Run) -> None:
     """Orders of laps are delivered twice, late, and in the wrong order."""
     for _ in range(run.events):
         run.pause(0.5, 6.0)
-        laps = list(run.stack.recordings.laps(run.sid))
-        orders = [(lap.lane, lap.lap) for lap in laps if lap.state is not LapState.INVOKED]
-        run.chance.shuffle(orders)
-        for lane, number in [*orders, *orders]:
-            order = {"sid": run.sid, "lane": lane, "lap": number}
+        laps = [
+            lap for lap in run.stack.recordings.laps(run.sid) if lap.state is not LapState.INVOKED
+        ]
+        run.chance.shuffle(laps)
+        for lap in [*laps, *laps]:
+            order: dict[str, object] = {"sid": run.sid, "lane": lap.lane, "lap": lap.lap}
+            if lap.origin.follows:
+                order |= {"follows": lap.origin.follows, "relieves": lap.origin.relieves}
             run.stack.functions.invoke(
                 FunctionName=f"{run.stack.deployment.outputs['RecordFunction']}:live",
                 InvocationType="Event",

@@ -15,7 +15,7 @@ from everreel.state.recording import Reason
 from everreel.state.status import Status
 from tests.e2e.deployment import Wish
 from tests.fault.lab.cases import Case
-from tests.fault.lab.harness import IDLE_S, RELAY, SEGMENT_S, LabStack, Sealed
+from tests.fault.lab.harness import IDLE_S, SEGMENT_S, LabStack, Sealed
 from tests.fault.lab.injectors import Run
 from tests.fault.lab.judge import Judgement, judge
 from tests.fault.proxy import Proxy
@@ -127,7 +127,7 @@ def _begin(stack: LabStack, plan: Plan, exits: ExitStack) -> Run:
         recorder_uid=plan.channel,
         segment_s=SEGMENT_S,
         idle_s=IDLE_S,
-        options={"reliability": case.reliability.value} if RELAY else {},
+        options={"reliability": case.reliability.value},
     )
     return Run(
         stack=stack,
