@@ -35,6 +35,7 @@ from everreel.state.recording import (
     Reason,
     Recording,
     Subscribe,
+    parse_lap,
 )
 from everreel.state.status import Status
 from everreel.store.ports import ObjectStore
@@ -55,6 +56,9 @@ SPARE_S = 5.0
 
 LONGEST_DRAIN_S = 120.0
 """How long a store that does not answer is waited for at the end, if the function has the time."""
+
+LEAST_LISTEN_S = 10.0
+"""However long the silence before it, a lap listens for so long before it calls a source idle."""
 
 GIVE_WAY_S = 2.0
 """Head start of the successor with each bucket that both have: it commits one, and we may go."""
@@ -172,7 +176,7 @@ class _Lap:
         if self._full_s is not None and order.follows:
             self._full_s -= (clock.utc_us() - recording.created_utc_us) / MICROSECONDS
         self._idle_s = options.max_idle_s
-        self._media_at_s = now_s
+        self._media_at_s = now_s - self._silence_s(recordings)
         self._status = Status.STARTING
         self._note = ""
         self._reopens = 0
@@ -197,6 +201,17 @@ class _Lap:
         self._leaving = False
         publisher.on_first_commit = self._heart.now
         publisher.give_way = self._give_way
+
+    def _silence_s(self, recordings: Recordings) -> float:
+        """Return for how long the lap before us has heard nothing: its silence goes on in ours."""
+        order = self._order
+        if not order.follows:
+            return 0.0
+        before = recordings.lap(order.sid, *parse_lap(order.follows))
+        if before is None or not before.progress.idle_us:
+            return 0.0
+        silent_us = before.progress.idle_us + self._clock.utc_us() - before.beat_utc_us
+        return max(0.0, min(silent_us / MICROSECONDS, self._idle_s - LEAST_LISTEN_S))
 
     def run(self) -> Outcome:
         """Record, then leave in order."""

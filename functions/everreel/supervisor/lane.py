@@ -17,7 +17,7 @@ from everreel.state.recording import (
 )
 from everreel.supervisor.bury import bury, give_up, tell
 from everreel.supervisor.ports import Starter, Tasks
-from everreel.supervisor.relay import DOOR_S, Act, Pace, Step, next_step
+from everreel.supervisor.relay import DIED, DOOR_S, Act, Pace, Step, next_step
 
 log = logging.getLogger(__name__)
 
@@ -191,3 +191,16 @@ class LaneKeeper:
         pause_s = ABSENT_S[watch.absences]
         later = replace(watch, absences=watch.absences + 1)
         return LaneVerdict("wait", pause_s, "no such recording yet"), later
+
+
+def lap_died(sid: str, lane: str, lap: int, cause: str, *, lanes: Lanes, tasks: Tasks) -> bool:
+    """End the task that waits for a lap whose invocation has failed; False if none waits.
+
+    The machine of the lane then buries it. Nothing else is done here: the news may come twice,
+    late, or about a lap that was replaced long ago.
+    Raises: StateUnavailable, ServiceUnavailable, ServiceFault.
+    """
+    held = lanes.held(sid, lane)
+    if held is None or held.lap != lap or not held.token:
+        return False
+    return tasks.fail(held.token, DIED, cause)
