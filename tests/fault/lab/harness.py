@@ -198,6 +198,19 @@ class LabStack:
             s3.delete_object(Bucket=bucket, Key=key)
         return Sealed(folder / channel / sid)
 
+    def said(self, sid: str) -> list[str]:
+        """Read what the functions logged while they worked for a recording, in order of time."""
+        names = {sid, *(lap.request_id for lap in self.recordings.laps(sid) if lap.request_id)}
+        with self._door:
+            lines = self.deployment.logs()
+        found = []
+        for line in lines:
+            if line.startswith("{") and any(name in line for name in names):
+                told = json.loads(line)
+                keys = ("timestamp", "function", "request_id", "level", "message", "error")
+                found.append(" ".join(str(told[key]) for key in keys if key in told))
+        return sorted(found)
+
     def executions(self, sid: str) -> Sequence[str]:
         """List the running executions that belong to a recording, of every state machine."""
         found: list[str] = []

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from pprint import pformat
 
 from everreel.state.recording import Reason
 from everreel.state.status import Status
@@ -97,8 +98,7 @@ def record(stack: LabStack, plan: Plan, *, margin: float = 1.0, keep: Path | Non
             sealed = stack.sealed(run.sid, run.channel)
             judgement = _judge(run, plan, sealed, problems, margin)
             if problems and keep is not None:
-                shutil.rmtree(keep / plan.channel, ignore_errors=True)
-                shutil.copytree(sealed.folder, keep / plan.channel)
+                _keep(run, sealed.folder, keep / plan.channel)
             shutil.rmtree(sealed.folder)
     except LabError as error:
         problems.append(str(error))
@@ -165,6 +165,16 @@ def _judge(run: Run, plan: Plan, sealed: Sealed, problems: list[str], margin: fl
     problems += found.faults
     problems += _too_long(found.missing_s, plan.case.longest_s * margin)
     return found
+
+
+def _keep(run: Run, recording: Path, folder: Path) -> None:
+    """Put a recording that failed aside, with its rows and what its functions said of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(recording, folder)
+    row = run.stack.recordings.find(run.sid)
+    laps = run.stack.recordings.laps(run.sid)
+    (folder / "rows.txt").write_text("\n".join(pformat(each) for each in (row, *laps)))
+    (folder / "log.txt").write_text("\n".join(run.stack.said(run.sid)))
 
 
 def _too_long(missing_s: Sequence[float], longest_s: float) -> list[str]:
