@@ -23,6 +23,8 @@ from everreel.store.ports import ObjectStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from everreel.media.segment import Segment
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class Publisher:
         media_us: recording timeline position up to which this lap committed.
         recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
-        give_way: called with the number of each segment before it is committed; may wait.
+        give_way: called with each segment before it is committed; may wait.
         playlists: what players are shown.
     """
 
@@ -59,7 +61,7 @@ class Publisher:
         self.media_us = 0
         self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
-        self.give_way: Callable[[int], None] = lambda _: None
+        self.give_way: Callable[[Segment], None] = lambda _: None
         self._sid = recording.sid
         self._order = order
         self._store = store
@@ -94,7 +96,7 @@ class Publisher:
             self._origin_fixed = True
         if self._is_taken(item.segment.k):
             return
-        self.give_way(item.segment.k)
+        self.give_way(item.segment)
         if self._is_taken(item.segment.k):
             return
         wish = self._row(item, self._init_number(item))

@@ -193,14 +193,35 @@ class LaneKeeper:
         return LaneVerdict("wait", pause_s, "no such recording yet"), later
 
 
-def lap_died(sid: str, lane: str, lap: int, cause: str, *, lanes: Lanes, tasks: Tasks) -> bool:
+def lap_died(
+    place: tuple[str, str, int],
+    request_id: str,
+    cause: str,
+    *,
+    recordings: Recordings,
+    lanes: Lanes,
+    tasks: Tasks,
+) -> bool:
     """End the task that waits for a lap whose invocation has failed; False if none waits.
 
-    The machine of the lane then buries it. Nothing else is done here: the news may come twice,
-    late, or about a lap that was replaced long ago.
+    The machine of the lane then buries it. The news may come twice, late, about a lap that was
+    replaced long ago, or about a duplicate of one that records: nothing is done then.
+
+    Args:
+        place: sid, lane and number of the lap.
+        request_id: of the invocation that failed.
+        cause: what it left behind, for whoever reads the machine.
+        recordings: the state table.
+        lanes: who waits.
+        tasks: what is ended.
+
     Raises: StateUnavailable, ServiceUnavailable, ServiceFault.
     """
+    sid, lane, number = place
+    lap = recordings.lap(sid, lane, number)
+    if lap is None or not lap.open or lap.request_id not in {"", request_id}:
+        return False
     held = lanes.held(sid, lane)
-    if held is None or held.lap != lap or not held.token:
+    if held is None or held.lap != number or not held.token:
         return False
     return tasks.fail(held.token, DIED, cause)
