@@ -29,7 +29,7 @@ from tests.fault.lab.store_proxy import StoreProxy
 from tests.lab.digests import PlaylistPart, UnitDigest, units_by_part
 from tests.lab.process import LabError
 
-LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 32, 10, 2, 60
+LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 40, 10, 2, 60
 
 POLL_S = 0.5
 
