@@ -5,19 +5,12 @@ from functools import partial
 
 import pytest
 
-from everreel.state.recording import Failure, Options, Reason, Reliability
+from everreel.state.recording import Failure
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import check_nothing_lost, check_same_bytes, lively
 
 START_S = 6.0
 """From the start of a lap to its first committed bucket, with time to spare."""
-
-
-REDUNDANT = Options(
-    segment_s=2,
-    max_idle_s=30,
-    reliability=next(each for each in Reliability if each.width == 2),
-)
 
 
 def bury(stage: Stage, name: str) -> None:
@@ -58,36 +51,3 @@ def test_kill_when_two_laps_record_then_every_unit_is_there_once(restamp: bool, 
     check_nothing_lost(stage)
     check_same_bytes(stage)
     assert len(stage.writers()) > 10
-
-
-@pytest.mark.parametrize("late_s", [0.3, 0.9, 1.4, 1.9])
-def test_limit_when_a_lap_beside_others_leaves_then_they_keep_the_bucket_they_have_whole(
-    late_s: float,
-) -> None:
-    stage = Stage(lively(60, gop=25), options=REDUNDANT)
-    stage.at(0.0, partial(stage.lap, "a1", "", 20.0 + late_s))
-    stage.at(5.0, partial(stage.lap, "b1", "a1"))
-    stage.run(35.0).end()
-
-    assert stage.outcomes["a1"].reason is Reason.LAP_LIMIT
-    check_nothing_lost(stage)
-    check_same_bytes(stage)
-    assert stage.writers()[-1] == "b1"
-
-
-@pytest.mark.parametrize("late_s", [0.5, 1.0, 1.5, 2.0, 2.5])
-@pytest.mark.parametrize("first", ["a1", "b1"])
-def test_stop_when_one_lap_hears_of_it_first_then_the_recording_ends_without_a_hole(
-    first: str, late_s: float
-) -> None:
-    stage = Stage(lively(60, gop=25), options=REDUNDANT)
-    late = {"a1": ("b", 1), "b1": ("a", 1)}[first]
-    stage.at(0.0, partial(stage.lap, "a1"))
-    stage.at(5.0, partial(stage.lap, "b1", "a1"))
-    stage.at(20.0, partial(stage.recordings.deaf.add, late))
-    stage.at(20.3 + late_s, partial(stage.recordings.deaf.discard, late))
-    stage.run(20.3).end()
-
-    check_nothing_lost(stage)
-    end_us = stage.rows[-1].start_us + stage.rows[-1].duration_us
-    assert end_us > 15_000_000
