@@ -29,20 +29,31 @@ def _after(before: SegmentRow, row: SegmentRow) -> SegmentRow:
     end_us = before.start_us + before.duration_us
     missing_us = row.start_us - end_us
     other_lap = (before.lane, before.lap) != (row.lane, row.lap)
-    if abs(missing_us) <= ROUNDING_US:
-        return row if before.init == row.init else _broken(row)
-    if not other_lap and (row.discontinuity or row.gap is not None):
+    met = abs(missing_us) <= ROUNDING_US
+    if not met and not other_lap and (row.discontinuity or row.gap is not None):
         return row  # its recorder saw it happen and wrote it down
+    if other_lap:
+        inside = _inside(row)
+        if inside != row.gap and (met or missing_us < 0):
+            row = replace(row, gap=inside)  # another lap has stored what this one missed
+    if met:
+        return row if before.init == row.init else _broken(row)
     row = _broken(row)
     if missing_us < 0:
         return row  # clocks that differ let two laps overlap: nothing is missing
+    inside = _inside(row)
+    cause = Cause.LOSS if row.gap is None else row.gap.cause
+    inside_us = 0 if inside is None else inside.duration_us
+    return replace(row, gap=Gap(cause, end_us, missing_us + inside_us))
+
+
+def _inside(row: SegmentRow) -> Gap | None:
+    """Return what a row's gap takes of its own time."""
     told = row.gap
-    if told is not None and told.start_us <= end_us + ROUNDING_US:
-        return row
-    if told is None:
-        return replace(row, gap=Gap(Cause.LOSS, end_us, missing_us))
-    inside_us = told.duration_us if told.start_us >= row.start_us else 0
-    return replace(row, gap=Gap(told.cause, end_us, missing_us + inside_us))
+    if told is None or told.start_us >= row.start_us:
+        return told
+    rest_us = told.start_us + told.duration_us - row.start_us
+    return Gap(told.cause, row.start_us, rest_us) if rest_us > ROUNDING_US else None
 
 
 def _broken(row: SegmentRow) -> SegmentRow:

@@ -189,6 +189,8 @@ class _Turn:
         if self._never_started():
             why = f"no sign of life {CONFIRMED_WITHIN_S} s after the start"
             return Step(Act.GIVE_UP, why)
+        if live and not any(lap.beat_utc_us for lap in self._laps):
+            return Step(Act.WAIT, "waiting for the first lap to begin", wait_s=1)
         if len(live) >= self._width:
             newest_us = max(lap.invoked_utc_us for lap in self._laps)
             return self._at(newest_us + self._period_us + self._turn_us(), "planned", 0)
