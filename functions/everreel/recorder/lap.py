@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import (
-    Blame,
     EverreelError,
     FenceLost,
     Retry,
@@ -15,12 +14,13 @@ from everreel.errors import (
     SourceError,
     StoreTooSlow,
 )
-from everreel.events.ports import Event, EventBus, Happening
+from everreel.events.ports import EventBus
 from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
 from everreel.media.segment import Segment
 from everreel.media.timeline import Timeline
 from everreel.protocols.ports import Source
 from everreel.recorder.cutting import Cutting
+from everreel.recorder.ending import close, reason_of
 from everreel.recorder.heartbeat import Heartbeat
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.recorder.package import Packaged, Packager
@@ -106,41 +106,13 @@ def run_lap(
     if outcome.fenced:
         return outcome
     try:
-        _close(outcome, order, recordings, bus, clock)
+        close(outcome, order, recordings, bus, clock)
     except FenceLost as lost:
         log.warning("buried before it could end: %s", lost.message)
         return replace(outcome, fenced=True)
     if task is not None:
         task.end(outcome.reason.value)
     return outcome
-
-
-def _close(
-    outcome: Outcome, order: LapOrder, recordings: Recordings, bus: EventBus, clock: Clock
-) -> None:
-    """Write down how the lap ended, then tell the bus: the row is the truth, the event a hint."""
-    recordings.end_lap(
-        order.sid,
-        order.lane,
-        order.lap,
-        outcome.reason,
-        outcome.failure,
-        outcome.progress,
-        clock.utc_us(),
-    )
-    detail: dict[str, object] = {
-        "lane": order.lane,
-        "lap": order.lap,
-        "reason": outcome.reason.value,
-        "segments": outcome.progress.segments,
-        "mediaSeconds": outcome.progress.media_us / MICROSECONDS,
-    }
-    if outcome.failure is not None:
-        detail["error"] = {"code": outcome.failure.code, "message": outcome.failure.message}
-    try:
-        bus.publish(Event(Happening.LAP_ENDED, order.sid, detail))
-    except EverreelError as error:
-        log.warning("LapEnded not published, the next look finds it: %s", error.message)
 
 
 class _Lap:
@@ -221,7 +193,7 @@ class _Lap:
             if isinstance(error, SourceEnded) and error.retry is Retry.NEVER:
                 reason = Reason.IDLE  # all there ever was is recorded, and nobody publishes
             else:
-                reason, failure = _reason_of(error), Failure.of(error)
+                reason, failure = reason_of(error), Failure.of(error)
         if self._heart.fenced.is_set():
             return reason, failure
         return self._drain(reason, failure)
@@ -378,7 +350,7 @@ class _Lap:
             self._heart.fenced.set()
         except EverreelError as error:
             if failure is None:
-                return _reason_of(error), Failure.of(error)
+                return reason_of(error), Failure.of(error)
             log.error("not everything received was stored: %s", error.message)  # noqa: TRY400
         return reason, failure
 
@@ -406,11 +378,3 @@ def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[Sour
         return events
     keep = Medium.VIDEO if subscribe is Subscribe.VIDEO else Medium.AUDIO
     return [event for event in events if event.medium is keep]
-
-
-def _reason_of(error: EverreelError) -> Reason:
-    if isinstance(error, SourceError):
-        return Reason.SOURCE_FAILED
-    if error.blame is Blame.DESTINATION:
-        return Reason.DESTINATION_FAILED
-    return Reason.FAULT

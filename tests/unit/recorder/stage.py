@@ -128,13 +128,14 @@ class Stage:
 
     # ------------------------------------------------------------------ laps
 
-    def lap(self, name: str, follows: str = "", lap_s: float = 10_000.0) -> None:
-        """Start a lap that may run `lap_s` seconds."""
+    def lap(
+        self, name: str, follows: str = "", lap_s: float = 10_000.0, *, relieves: bool = False
+    ) -> None:
+        """Start a lap that may run `lap_s` seconds; a planned one relieves whom it follows."""
         lane, number = parse_lap(name)
         self.recordings.invoked(SID, lane, number, name, self.clock.utc_us())
-        thread = threading.Thread(
-            target=self._run_lap, args=(LapOrder(SID, lane, number, follows), lap_s), name=name
-        )
+        order = LapOrder(SID, lane, number, follows, relieves)
+        thread = threading.Thread(target=self._run_lap, args=(order, lap_s), name=name)
         self._threads[name] = thread
         thread.start()
 

@@ -42,7 +42,7 @@ def relay(stage: Stage, starts: list[float], overlap_s: float = 10.0) -> list[st
         next_s = starts[i + 1] if i + 1 < len(starts) else start_s + 1000
         before = names[i - 1] if i else ""
         lap_s = next_s - start_s + overlap_s + 6.0
-        stage.at(start_s, partial(stage.lap, name, before, lap_s))
+        stage.at(start_s, partial(stage.lap, name, before, lap_s, relieves=bool(before)))
     return names
 
 
