@@ -3,7 +3,7 @@
 import pytest
 
 from infra.registry import FUNCTIONS, FunctionRow
-from tests.stack.assembly import Assembly, many, targets
+from tests.stack.assembly import Assembly, machines, many, targets
 
 ROWS = pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -68,7 +68,8 @@ def test_resources_when_allowed_then_named(either: Assembly) -> None:
             if many(statement["Resource"]) == ["*"]:
                 assert set(many(statement["Action"])) <= WITHOUT_RESOURCES
             else:
-                assert list(targets(either, statement["Resource"])), statement
+                named = {*targets(either, statement["Resource"]), *machines(statement["Resource"])}
+                assert named, statement
 
 
 def test_objects_when_allowed_then_of_our_bucket_and_for_two_functions(either: Assembly) -> None:
@@ -94,9 +95,36 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
     }
     by_owner = {name.split("Role")[0]: found for name, found in invokes.items() if found}
     assert by_owner == {
-        "WorkflowSupervision": {"look", "seal_recording"},
+        "WorkflowSupervisionMachine": {"look", "seal_recording"},
+        "WorkflowLaneMachine": {"relay_lap"},
+        "RelayLap": {"record_lap"},
         "HttpApi": {"record_lap"},
         "StartRecording": {"record_lap"},
+    }
+
+
+def test_machines_when_started_or_told_then_by_those_who_are_meant(either: Assembly) -> None:
+    may = {
+        (name.split("Role")[0], action.removeprefix("states:"), machine)
+        for name in either.of_type("AWS::IAM::Role")
+        for statement in either.role_statements(name)
+        for action in many(statement["Action"])
+        if action.startswith("states:")
+        for machine in machines(statement["Resource"])
+    }
+    assert may == {
+        ("HttpApi", "StartExecution", "supervision"),
+        ("StartRecording", "StartExecution", "supervision"),
+        ("WorkflowSupervisionMachine", "StartExecution", "supervision"),
+        ("WorkflowSupervisionMachine", "StartExecution", "lane"),
+        ("WorkflowLaneMachine", "StartExecution", "lane"),
+        ("SweepMachines", "StartExecution", "supervision"),
+        ("SweepMachines", "StartExecution", "lane"),
+        ("SweepMachines", "ListExecutions", "supervision"),
+        ("SweepMachines", "ListExecutions", "lane"),
+        ("RecordLap", "SendTaskHeartbeat", "lane"),
+        ("RecordLap", "SendTaskSuccess", "lane"),
+        ("RelayLap", "SendTaskSuccess", "lane"),
     }
 
 

@@ -115,7 +115,7 @@ class OptionsBody(Wire):
         ReliabilityWish,
         Field(
             description=(
-                "`economy`: one recorder at a time; a crash costs seconds, declared as a gap. "
+                "`economy`: one recorder at a time; a crash leaves a short gap, which is declared. "
                 "`redundant`: two at any time, for about twice the price; one may die unnoticed."
             )
         ),

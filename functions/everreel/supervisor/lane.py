@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import FenceLost
+from everreel.errors import FenceLost, ServiceFault
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.state.lanes import Hold, Lanes
 from everreel.state.ports import Recordings
@@ -15,6 +15,7 @@ from everreel.state.recording import (
     LapOrigin,
     Recording,
 )
+from everreel.supervisor.backoff import STOPPING_S
 from everreel.supervisor.bury import bury, give_up, tell
 from everreel.supervisor.ports import Starter, Tasks
 from everreel.supervisor.relay import DIED, DOOR_S, Act, Pace, Step, next_step
@@ -88,7 +89,7 @@ class LaneKeeper:
         sid, lane = watch.sid, watch.lane
         seen = replace(watch, plans=watch.plans + 1)
         if watch.plans == 0:
-            self._lanes.take(sid, lane, owner)
+            self._take(sid, lane, owner)
         elif not self._owns(sid, lane, owner):
             return LaneVerdict("done", 0, "another execution runs this lane"), seen
         recording = self._recordings.find(sid)
@@ -97,15 +98,9 @@ class LaneKeeper:
         seen = replace(seen, absences=0)
         step = self._step(recording, lane, lost)
         if step.act is Act.GIVE_UP:
-            give_up(
-                sid,
-                step.why,
-                self._recordings.recent_laps(sid),
-                recordings=self._recordings,
-                bus=self._bus,
-                clock=self._clock,
-            )
-            return LaneVerdict("done", 0, step.why), seen
+            if self._give_up(sid, step.why):
+                return LaneVerdict("done", 0, step.why), seen
+            return LaneVerdict("wait", STOPPING_S, f"{step.why}; a lap is still open"), seen
         if step.act is not Act.DONE and seen.plans >= MOST_PLANS:
             return LaneVerdict("renew", 0, "another execution goes on"), seen
         log.info("lane %s of %s: %s, %s", lane, sid, step.act.value, step.why)
@@ -131,6 +126,28 @@ class LaneKeeper:
         return order.name
 
     # ------------------------------------------------------------------ parts of a step
+
+    def _take(self, sid: str, lane: str, owner: str) -> None:
+        """Take the lane, and let the execution that had it go: its lap looks for our token then."""
+        former = self._lanes.held(sid, lane)
+        self._lanes.take(sid, lane, owner)
+        if former is None or not former.token or former.owner == owner:
+            return
+        try:
+            self._tasks.succeed(former.token, {"ended": "another execution runs this lane"})
+        except ServiceFault as error:
+            # It goes when the lap has ended; until then the lap beats for it and not for us.
+            log.warning("the execution %s was not told: %s", former.owner, error.message)
+
+    def _give_up(self, sid: str, why: str) -> bool:
+        return give_up(
+            sid,
+            why,
+            self._recordings.recent_laps(sid),
+            recordings=self._recordings,
+            bus=self._bus,
+            clock=self._clock,
+        )
 
     def _step(self, recording: Recording, lane: str, lost: str = "") -> Step:
         """Tell what is to be done, after burying who is dead."""
@@ -162,6 +179,8 @@ class LaneKeeper:
         if not self._lanes.hold(order.sid, order.lane, hold):
             raise FenceLost("another execution runs this lane")
         known = self._recordings.lap(*place)
+        if known is not None and not known.open:
+            raise FenceLost("it has ended before it knew of this task")
         if known is not None and self._is_queued(known, now_us):
             return
         request_id = self._starter.invoke_lap(order)

@@ -12,6 +12,8 @@ from everreel.clock import ManualClock
 from everreel.contract.events import (
     EventError,
     LapEnded,
+    LapLost,
+    LapStarted,
     RecordingFailed,
     RecordingSealed,
     RecordingStarted,
@@ -46,6 +48,20 @@ SAMPLES: Mapping[Happening, Reply] = {
         size=1_204_511,
         lane="a",
         lap=1,
+    ),
+    Happening.LAP_STARTED: LapStarted(
+        sid=SID,
+        lane="b",
+        lap=1,
+        follows="a1",
+        why="takeover: a1 recorder_died",
+        attempt=1,
+    ),
+    Happening.LAP_LOST: LapLost(
+        sid=SID,
+        lane="a",
+        lap=1,
+        error=EventError(code="recorder_died", message="the recorder stopped answering"),
     ),
     Happening.LAP_ENDED: LapEnded(
         sid=SID,

@@ -8,12 +8,14 @@ from everreel.events.fan_in import NoticeDoor
 from everreel.events.memory import MemoryBus
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.settings import Settings
+from everreel.state.lanes import MemoryLanes
 from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices
 from everreel.state.ports import Ticket
 from everreel.state.recording import Mode, Options, Recording
 from everreel.state.status import Status
 from everreel.store.memory import MemoryStore
+from everreel.supervisor.memory import MemoryTasks
 from everreel.wiring import Wiring
 
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
@@ -42,6 +44,8 @@ class Deployment:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.recordings = MemoryRecordings()
+        self.lanes = MemoryLanes()
+        self.tasks = MemoryTasks()
         self.runner = MemoryRunner()
         self.bus = MemoryBus()
         self.store = MemoryStore()
@@ -50,6 +54,8 @@ class Deployment:
             Settings(bucket="recordings", source_template=TEMPLATE),
             self.clock,
             recordings=self.recordings,
+            lanes=self.lanes,
+            tasks=self.tasks,
             runner=self.runner,
             bus=self.bus,
             store=self.store,
