@@ -32,6 +32,7 @@ from everreel.state.recording import (
     Mode,
     Options,
     Progress,
+    ProviderName,
     Reason,
     Recording,
 )
@@ -1100,3 +1101,58 @@ def test_mark_sealed_when_a_lap_is_live_then_service_fault(
 def test_mark_sealed_when_unknown_then_not_found(recordings: Recordings) -> None:
     with pytest.raises(RecordingNotFound):
         recordings.mark_sealed(sid_of(404), T0)
+
+
+# ---------------------------------------------------------------------- recordings elsewhere
+
+ELSEWHERE = ProviderName.AGORA
+LOST = Failure("vendor_lost", "service", "the vendor lost it")
+
+
+def test_recording_when_it_runs_elsewhere_then_says_where(recordings: Recordings) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert found(recordings, sid).provider is ELSEWHERE
+
+
+def test_advance_when_forward_then_moves_and_never_back(recordings: Recordings) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert recordings.advance(sid, Status.IN_PROGRESS).status is Status.IN_PROGRESS
+    assert recordings.advance(sid, Status.STARTING).status is Status.IN_PROGRESS
+    recordings.request_stop(sid, T0)
+    assert recordings.advance(sid, Status.IN_PROGRESS).status is Status.STOP_REQUESTED
+    assert found(recordings, sid).status is Status.STOP_REQUESTED
+
+
+@pytest.mark.parametrize(
+    ("reason", "failure", "status", "final"),
+    [
+        (Reason.VENDOR_EXITED, None, Status.STOPPED, Status.EXITED),
+        (Reason.STOPPED, None, Status.STOPPED, Status.EXITED),
+        (Reason.VENDOR_FAILED, LOST, Status.ABNORMAL, Status.ABNORMAL),
+    ],
+)
+def test_end_when_it_runs_elsewhere_then_ends_as_the_reason_says_and_the_name_is_free(
+    recordings: Recordings, reason: Reason, failure: Failure | None, status: Status, final: Status
+) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    over = recordings.end(sid, reason, failure, T0 + 5)
+    assert (over.status, over.reason, over.failure) == (status, reason, failure)
+    assert over.ended_utc_us == T0 + 5
+    assert found(recordings, sid) == over
+    assert recordings.end(sid, Reason.FAULT, LOST, T0 + 9) == over
+    created(recordings, 2, provider=ELSEWHERE)
+    assert recordings.mark_sealed(sid, T0 + 6).status is final
+    assert recordings.end(sid, Reason.FAULT, LOST, T0 + 9).reason is reason
+
+
+def test_end_when_a_lap_runs_then_service_fault(recordings: Recordings) -> None:
+    sid = running(recordings)
+    with pytest.raises(ServiceFault, match="laps"):
+        recordings.end(sid, Reason.STOPPED, None, T0)
+
+
+def test_end_and_advance_when_unknown_then_not_found(recordings: Recordings) -> None:
+    with pytest.raises(RecordingNotFound):
+        recordings.end(sid_of(9), Reason.STOPPED, None, T0)
+    with pytest.raises(RecordingNotFound):
+        recordings.advance(sid_of(9), Status.IN_PROGRESS)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Reason,
         Recording,
     )
+    from everreel.state.status import Status
 
 _ROUNDS = 20
 _AFTER_ALL = "~"
@@ -244,6 +245,18 @@ class DynamoRecordings:
                 writes.order((sid, lane, session.recording.fence[lane]), "stop")
                 for lane in sorted(session.lanes)
             ],
+        )
+
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
+        return self._move(sid, lambda session: moves.told(session, status), lambda _: [])
+
+    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
+        """End a recording that runs elsewhere. Raises: RecordingNotFound, ServiceFault."""
+        return self._move(
+            sid,
+            lambda session: moves.closed(session, reason, failure, utc_us),
+            lambda session: [writes.release(session.recording)],
         )
 
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:

@@ -217,6 +217,22 @@ class MemoryRecordings:
             self._sessions[sid] = moves.stop_requested(session, utc_us) or session
             return self._sessions[sid].recording
 
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
+        with self._lock:
+            session = self._session(sid)
+            self._sessions[sid] = moves.told(session, status) or session
+            return self._sessions[sid].recording
+
+    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
+        """End a recording that runs elsewhere. Raises: RecordingNotFound, ServiceFault."""
+        with self._lock:
+            session = self._session(sid)
+            over = moves.closed(session, reason, failure, utc_us)
+            if over is not None:
+                self._write(Step(over, released=True))
+            return self._sessions[sid].recording
+
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:
         """Note that the recording is sealed. Raises: RecordingNotFound, ServiceFault."""
         with self._lock:

@@ -252,6 +252,20 @@ def _leave_lane(session: Session, lap: Lap, fence: int, utc_us: int) -> Step:
     return Step(Session(over), lap, released=True)
 
 
+def closed(
+    session: Session, reason: Reason, failure: Failure | None, utc_us: int
+) -> Session | None:
+    """End a recording that runs elsewhere; None if it has ended. Raises: ServiceFault."""
+    recording = session.recording
+    if session.lanes:
+        raise ServiceFault(f"recording {recording.sid} has laps: it ends with the last of them")
+    if recording.status not in LIVE:
+        return None
+    then = Status.STOPPED if reason in NORMAL_REASONS else Status.ABNORMAL
+    over = replace(recording, status=then, ended_utc_us=utc_us, reason=reason, failure=failure)
+    return replace(session, recording=over)
+
+
 def stop_requested(session: Session, utc_us: int) -> Session | None:
     """Ask a recording to stop; None if it was asked before. Raises: AlreadyEnded."""
     recording = session.recording

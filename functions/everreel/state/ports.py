@@ -191,6 +191,21 @@ class Recordings(Protocol):
         """Ask a live recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
         ...
 
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward; backward changes nothing.
+
+        Raises: RecordingNotFound.
+        """
+        ...
+
+    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
+        """End a recording that runs elsewhere: to STOPPED or ABNORMAL, as `end_lap` does.
+
+        Releases (app, channel, recorder uid). Repeatable. Raises: RecordingNotFound; ServiceFault
+        if a lane is open.
+        """
+        ...
+
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:
         """Note that the recording is sealed: STOPPED becomes EXITED, ABNORMAL stays. Repeatable.
 

@@ -12,6 +12,14 @@ FIRST_LANE = "a"
 """Every recording has this lane; a redundant one has more."""
 
 
+class ProviderName(StrEnum):
+    """Who records: we ourselves, or a vendor that we supervise."""
+
+    EVERREEL = "everreel"
+    AGORA = "agora"
+    AGORA_TRANSCODER = "agora-transcoder"
+
+
 class Mode(StrEnum):
     """What one recording holds."""
 
@@ -38,11 +46,20 @@ class Reason(StrEnum):
     DESTINATION_FAILED = "destination_failed"
     RECORDER_DIED = "recorder_died"
     NEVER_STARTED = "never_started"
+    VENDOR_EXITED = "vendor_exited"
+    VENDOR_FAILED = "vendor_failed"
     FAULT = "fault"
 
 
 NORMAL_REASONS = frozenset(
-    {Reason.STOPPED, Reason.IDLE, Reason.MAX_DURATION, Reason.LAP_LIMIT, Reason.HANDED_OVER}
+    {
+        Reason.STOPPED,
+        Reason.IDLE,
+        Reason.MAX_DURATION,
+        Reason.LAP_LIMIT,
+        Reason.HANDED_OVER,
+        Reason.VENDOR_EXITED,
+    }
 )
 
 
@@ -94,6 +111,7 @@ class Recording:
         request_id: of the asynchronous invocation that records.
         origin_utc_us: UTC of recording timeline 0; 0 until the first keyframe.
         reason: why it ended, once it has.
+        provider: who records; what a vendor was told stands in `state.vendor`.
     """
 
     sid: str
@@ -115,6 +133,7 @@ class Recording:
     sealed_utc_us: int = 0
     reason: Reason | None = None
     failure: Failure | None = None
+    provider: ProviderName = ProviderName.EVERREEL
 
 
 class LapState(StrEnum):

@@ -9,6 +9,7 @@ One table, keys `PK` and `SK`:
     ticket      TICKET#<resource id>                   TICKET
     live name   LIVE#<app>#<channel>#<recorder uid>    LIVE
     notice      as `state.notices` says
+    vendor      as `state.vendor` says
 
 Index `by_app` (keys `gsi_pk` = `APP#<app>`, `gsi_sk` = `<created_utc_us:020d>#<sid>`, all
 attributes) holds recordings alone. `expires_at` (seconds since the epoch) is the TTL attribute.
@@ -35,6 +36,7 @@ from everreel.state.recording import (
     Mode,
     Options,
     Progress,
+    ProviderName,
     Reason,
     Recording,
     Subscribe,
@@ -207,6 +209,7 @@ def read_session(row: Values) -> Session:
         sealed_utc_us=row["sealed_utc_us"],
         reason=_reason(row["reason"]),
         failure=_failure(row["failure"]),
+        provider=ProviderName(row.get("provider", ProviderName.EVERREEL)),
     )
     return Session(recording, frozenset(row["lanes"]))
 

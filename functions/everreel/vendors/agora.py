@@ -1,20 +1,18 @@
 """Agora's cloud recording and cloud transcoder as providers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from everreel.clock import Clock, SystemClock
+from everreel.state.vendor import Call, Layout, VendorOrder, VendorWatch
 from everreel.supervisor.practices import CLOUD_RECORDING, CLOUD_TRANSCODER, Practices
-from everreel.supervisor.provider import Answer, Call, Layout, VendorOrder, VendorWatch
+from everreel.supervisor.provider import Answer
 from everreel.supervisor.vendor import uid_of
 from everreel.vendors import agora_words as words
 from everreel.vendors.agora_keys import AgoraKeys
-from everreel.vendors.json_api import TOTAL_S, Reply, origin, request
+from everreel.vendors.json_api import TOTAL_S, Reply, request
 from everreel.vendors.pace import Pace
-
-DOMAINS = ("https://api.agora.io", "https://api.sd-rtn.com")
-"""One API at two addresses: when one fails the other is asked."""
 
 Request = tuple[str, str, dict[str, Any] | None]
 """Method, path with query, body."""
@@ -29,13 +27,11 @@ class AgoraApi:
         *,
         practices: Practices,
         clock: Clock | None = None,
-        domains: Sequence[str] = DOMAINS,
         total_s: float = TOTAL_S,
     ) -> None:
-        """Call the API at `domains`, each of which takes `total_s` seconds at most."""
+        """Call the API where `keys` are good; an answer takes `total_s` seconds at most."""
         self.practices = practices
         self._keys = keys
-        self._origins = [origin(domain) for domain in domains]
         self._pace = Pace(practices.requests_per_s, clock or SystemClock())
         self._total_s = total_s
 
@@ -51,14 +47,14 @@ class AgoraApi:
         return self._keys.key().storage
 
     def _once(self, made: Request, watch: VendorWatch) -> Reply:
-        authorization = self._keys.key().authorization
+        key = self._keys.key()
         self._pace.wait()
         method, path, body = made
         return request(
-            self._origins[watch.domain % len(self._origins)],
+            key.origins[watch.domain % len(key.origins)],
             method,
             path,
-            authorization=authorization,
+            authorization=key.authorization,
             body=body,
             total_s=self._total_s,
         )
@@ -80,6 +76,7 @@ class CloudRecording:
         task = _text(reply.body, "sid") if call is Call.START else ""
         return _answer(
             reply,
+            words.texts_in([client_request, order.tokens]),
             ticket=_text(reply.body, "resourceId") if call is Call.ACQUIRE else "",
             task=task,
             health=words.recording_health(reply.body),
@@ -132,6 +129,7 @@ class CloudTranscoder:
         reply = self._api.send(_transcoder_request(call, order, watch), watch)
         return _answer(
             reply,
+            words.texts_in([order.request, order.tokens]),
             ticket=_text(reply.body, "tokenName") if call is Call.ACQUIRE else "",
             task=_text(reply.body, "taskId") if call is Call.START else "",
             health=words.transcoder_health(reply.body),
@@ -195,10 +193,11 @@ def _output(output: Mapping[str, Any], order: VendorOrder, uid: str) -> dict[str
     return {**output, "rtc": rtc}
 
 
-def _answer(reply: Reply, **told: Any) -> Answer:
+def _answer(reply: Reply, sent: Iterable[str], **told: Any) -> Answer:
+    """Read a reply to a request in which the texts of `sent` were; any may let somebody in."""
     if 200 <= reply.status < 300:
         return Answer(reply.status, code=words.code_of(reply.body), **told)
-    message = words.message_of(reply.body)
+    message = words.message_of(reply.body, hidden=sent)
     return Answer(
         reply.status,
         code=words.code_of(reply.body),

@@ -1,7 +1,7 @@
 """Agora's words: task states, file names, errors; translated into those of `provider`. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from everreel import redact
@@ -49,6 +49,8 @@ SERVICE_HEALTH = {
 
 LONGEST_MESSAGE = 200
 
+SHORTEST_CREDENTIAL = 4
+
 _SIGNS = re.compile(r"[!@#$%^&*()+_.=\[\]{}~|,;:?<>]")
 """Those of a channel name that file names replace."""
 
@@ -91,10 +93,25 @@ def code_of(reply: Mapping[str, Any]) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def message_of(reply: Mapping[str, Any]) -> str:
-    """Read the vendor's own words about an error, without what may be a credential in them."""
-    words = reply.get("reason") or reply.get("message") or ""
-    return redact.text(str(words))[:LONGEST_MESSAGE]
+def message_of(reply: Mapping[str, Any], hidden: Iterable[str] = ()) -> str:
+    """Read the vendor's own words about an error, without what may be a credential in them.
+
+    `hidden` are texts that were sent: a vendor may quote them.
+    """
+    words = str(reply.get("reason") or reply.get("message") or "")
+    for text in sorted(hidden, key=len, reverse=True):
+        words = words.replace(text, redact.HIDDEN)
+    return redact.text(words)[:LONGEST_MESSAGE]
+
+
+def texts_in(value: object) -> set[str]:
+    """Collect the texts in a value that are long enough to be a credential."""
+    if isinstance(value, str):
+        return {value} if len(value) >= SHORTEST_CREDENTIAL else set()
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(inner, str) or not isinstance(inner, Iterable):
+        return set()
+    return set().union(*map(texts_in, inner))
 
 
 def culprit(message: str) -> str:
