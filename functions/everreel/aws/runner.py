@@ -16,13 +16,20 @@ class AwsRunner:
     """Implements `lifecycle.ports.Runner`."""
 
     def __init__(
-        self, *, record_function: str, state_machine: str, functions: Any, machines: Any
+        self,
+        *,
+        record_function: str,
+        state_machine: str,
+        functions: Any,
+        machines: Any,
+        look_function: str = "",
     ) -> None:
-        """Invoke `record_function` (alias ARN) and start executions of `state_machine` (ARN).
+        """Invoke `record_function` and `look_function` (alias ARNs), execute `state_machine` (ARN).
 
         `functions` and `machines` are boto3 clients of Lambda and Step Functions.
         """
         self._record_function = record_function
+        self._look_function = look_function
         self._state_machine = state_machine
         self._functions = functions
         self._machines = machines
@@ -45,6 +52,17 @@ class AwsRunner:
             raise _fault("the recorder could not be invoked", error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
+
+    def wake(self, sid: str) -> None:
+        """Queue a look at a recording. Raises: ServiceUnavailable, ServiceFault."""
+        try:
+            self._functions.invoke(
+                FunctionName=self._look_function,
+                InvocationType="Event",
+                Payload=json.dumps({"watch": {"sid": sid}}).encode(),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _fault("no look could be asked for", error) from error
 
     def supervise(self, sid: str) -> None:
         """Start the supervision of a recording; its name is the sid, so a repeat changes nothing.

@@ -14,6 +14,7 @@ class MemoryRunner:
     Attributes:
         laps: orders in the order they came, repeats included.
         supervised: sids under supervision, each once.
+        woken: sids to be looked at, in the order they came.
         failures: errors to raise, one per call, before anything is remembered.
     """
 
@@ -21,6 +22,7 @@ class MemoryRunner:
         """Start with nothing running."""
         self.laps: list[LapOrder] = []
         self.supervised: list[str] = []
+        self.woken: list[str] = []
         self.failures: list[EverreelError] = []
 
     def invoke_lap(self, order: LapOrder) -> str:
@@ -28,6 +30,11 @@ class MemoryRunner:
         self._fail_if_told()
         self.laps.append(order)
         return f"invocation-{len(self.laps)}"
+
+    def wake(self, sid: str) -> None:
+        """Remember that somebody is to look."""
+        self._fail_if_told()
+        self.woken.append(sid)
 
     def supervise(self, sid: str) -> None:
         """Remember a supervision; again for the same sid changes nothing."""

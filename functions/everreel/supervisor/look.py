@@ -10,9 +10,10 @@ from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError, FenceLost
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.state.ports import Recordings
-from everreel.state.recording import FIRST_LANE, Failure, Lap, LapOrder, Recording
+from everreel.state.recording import FIRST_LANE, Failure, Lap, LapOrder, ProviderName, Recording
 from everreel.state.status import LIVE
 from everreel.supervisor.backoff import STOPPING_S, SUSPECT_S
+from everreel.supervisor.elsewhere import Elsewhere
 from everreel.supervisor.relay import plan
 from everreel.supervisor.verdict import Action, Verdict, Watch, in_question, judge
 
@@ -41,14 +42,19 @@ def look(
     clock: Clock,
     starter: Starter | None = None,
     period_s: int = 0,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[Verdict, Watch]:
     """Look at the recording of `watch`; the answer's action is wait, seal or done.
+
+    One that runs at a vendor is looked at through `elsewhere`.
 
     With a `starter`, every `period_s` seconds the next lap is started, and at once when the running
     one does not beat any more.
     Raises: StateUnavailable, ServiceFault; the state machine retries it.
     """
     recording = recordings.find(watch.sid)
+    if recording is not None and recording.provider is not ProviderName.EVERREEL and elsewhere:
+        return elsewhere.look(recording), replace(watch, looks=watch.looks + 1)
     laps = recordings.laps(watch.sid) if recording is not None else []
     due_s: float | None = None
     if recording is not None and starter is not None:

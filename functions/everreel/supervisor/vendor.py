@@ -40,6 +40,7 @@ class Ending(StrEnum):
     LOST = "lost"
     NO_ROOM = "no_room"
     STOP_UNCONFIRMED = "stop_unconfirmed"
+    NOT_ASKED = "not_asked"
 
 
 class Meaning(StrEnum):
