@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from everreel.sealing.seal import SealReport
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
+    from everreel.state.recording import ProviderName
+    from everreel.state.vendor import VendorTasks
     from everreel.store.ports import ObjectStore
+    from everreel.supervisor.elsewhere import Elsewhere, Service
     from everreel.supervisor.verdict import Verdict, Watch
 
 
@@ -36,7 +39,7 @@ class Wiring:
         """Wire up for `settings` (default: the environment).
 
         `parts` replace what would be made, by the name of the property: recordings, notices,
-        store, bus, runner, guard, keys, notice_door.
+        store, bus, runner, guard, keys, notice_door, vendor_tasks, services.
         """
         self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
@@ -90,6 +93,7 @@ class Wiring:
             clock=self.clock,
             starter=self.runner if period_s else None,
             period_s=period_s,
+            elsewhere=self.elsewhere,
         )
 
     def seal(self, sid: str) -> "SealReport":
@@ -197,6 +201,37 @@ class Wiring:
         return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))
 
     @property
+    def vendor_tasks(self) -> "VendorTasks":
+        """What vendors were told to record, in the state table."""
+        from everreel.state.dynamodb_vendor import DynamoVendorTasks
+
+        return self._once(
+            "vendor_tasks",
+            lambda: DynamoVendorTasks(
+                self.settings.table,
+                clock=self.clock,
+                retention_days=self.settings.retention_days,
+            ),
+        )
+
+    @property
+    def elsewhere(self) -> "Elsewhere":
+        """What looks at recordings that run at vendors."""
+        from everreel.supervisor.elsewhere import Elsewhere
+
+        return self._once(
+            "elsewhere",
+            lambda: Elsewhere(
+                self.vendor_tasks, self.recordings, self.services, self.bus, self.clock
+            ),
+        )
+
+    @property
+    def services(self) -> "Mapping[ProviderName, Service]":
+        """The vendors' services."""
+        return self._once("services", self._make_services)
+
+    @property
     def bus(self) -> "EventBus":
         """The event bus."""
         from everreel.events.eventbridge import EventBridgeBus
@@ -215,10 +250,32 @@ class Wiring:
                 state_machine=self.settings.state_machine,
                 functions=client("lambda"),
                 machines=client("stepfunctions"),
+                look_function=self.settings.look_function,
             ),
         )
 
+    def _make_services(self) -> "Mapping[ProviderName, Service]":
+        from everreel.aws.secrets import read_secret
+        from everreel.state.recording import ProviderName
+        from everreel.supervisor.elsewhere import Service
+        from everreel.vendors.agora import AgoraApi, CloudRecording, CloudTranscoder
+        from everreel.vendors.agora_keys import AgoraKeys
+
+        def read() -> str:
+            return read_secret(client("secretsmanager"), self.settings.agora_secret)
+
+        keys = AgoraKeys(read, self.clock)
+        made: dict[ProviderName, Service] = {}
+        for name, kind in (
+            (ProviderName.AGORA, CloudRecording),
+            (ProviderName.AGORA_TRANSCODER, CloudTranscoder),
+        ):
+            api = AgoraApi(keys, practices=kind.practices, clock=self.clock)
+            made[name] = Service(kind(api), kind.practices)
+        return made
+
     def _make_lifecycle(self) -> "Lifecycle":
+        from everreel.lifecycle.at_vendors import AtVendors
         from everreel.lifecycle.use_cases import Lifecycle
 
         return Lifecycle(
@@ -228,6 +285,7 @@ class Wiring:
             check_source=self.guard.check_syntax,
             source_template=self.settings.source_template,
             max_duration_s=self.settings.max_duration_s,
+            vendors=AtVendors(self.vendor_tasks, self.notices, self.runner, self.clock),
         )
 
     def _once(self, name: str, make: Callable[[], Part]) -> Part:

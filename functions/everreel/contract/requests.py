@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from everreel.contract.vendor import RecordingProvider, VendorBody
 from everreel.contract.wire import (
     DEFAULT_APP,
     DEFAULT_RECORDER_UID,
@@ -132,6 +133,21 @@ class StartWish(Wire):
     recorder_uid: Annotated[
         RecorderUid | None,
         Field(description="As in acquire; left out, the resource id's or `recorder`."),
+    ] = None
+    backup_recorder_uid: Annotated[
+        RecorderUid | None,
+        Field(
+            description=(
+                "For a vendor: the second identity, which takes turns with `recorderUid` when a "
+                "start fails or a task is lost."
+            )
+        ),
+    ] = None
+    provider: Annotated[RecordingProvider, Field(description="Who records.")] = (
+        RecordingProvider.EVERREEL
+    )
+    vendor: Annotated[
+        VendorBody | None, Field(description="What the vendor is told; only if one records.")
     ] = None
     options: OptionsBody = OptionsBody()
 

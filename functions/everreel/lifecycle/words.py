@@ -24,6 +24,7 @@ from everreel.contract.requests import OptionsBody, StartWish
 from everreel.contract.wire import DEFAULT_APP, DEFAULT_RECORDER_UID
 from everreel.lifecycle.requests import StartRequest
 from everreel.lifecycle.use_cases import Snapshot
+from everreel.lifecycle.vendor_words import vendor_reply, vendor_wish
 from everreel.media import names
 from everreel.media.index import Container, SegmentRow
 from everreel.media.segment import Gap
@@ -34,6 +35,7 @@ from everreel.state.recording import (
     LapState,
     Mode,
     Options,
+    ProviderName,
     Recording,
     Subscribe,
 )
@@ -50,6 +52,9 @@ def start_request(wish: StartWish) -> StartRequest:
         source=wish.source or "",
         mode=Mode(wish.mode),
         options=_options(wish.options),
+        provider=ProviderName(wish.provider),
+        backup_recorder_uid=wish.backup_recorder_uid or "",
+        vendor=vendor_wish(wish),
     )
 
 
@@ -141,6 +146,7 @@ def described(snapshot: Snapshot, segments: SegmentPage | None, bucket: str) -> 
         coverage=min(1.0, round(recorded_us / end_us, 4)) if end_us else None,
         note=newest.note if newest and live else "",
         laps=[_lap(lap, snapshot.taken_utc_us) for lap in laps],
+        vendor=vendor_reply(snapshot.vendor),
         files=_files(snapshot, bucket),
         segment_page=segments,
         links=links(recording.sid),
@@ -189,6 +195,7 @@ def _summary(recording: Recording) -> RecordingSummary:
         channel=recording.channel,
         uid=recording.uid,
         recorder_uid=recording.recorder_uid,
+        provider=recording.provider.value,
         status=recording.status.value,
         status_text=status_text(recording),
         reason=recording.reason and recording.reason.value,

@@ -13,6 +13,7 @@ from everreel.state.notices import MemoryNotices
 from everreel.state.ports import Ticket
 from everreel.state.recording import Mode, Options, Recording
 from everreel.state.status import Status
+from everreel.state.vendor import MemoryVendorTasks
 from everreel.store.memory import MemoryStore
 from everreel.wiring import Wiring
 
@@ -46,6 +47,7 @@ class Deployment:
         self.bus = MemoryBus()
         self.store = MemoryStore()
         self.notices = MemoryNotices()
+        self.vendor_tasks = MemoryVendorTasks()
         self.wiring = Wiring(
             Settings(bucket="recordings", source_template=TEMPLATE),
             self.clock,
@@ -55,6 +57,7 @@ class Deployment:
             store=self.store,
             keys=KeyRing(lambda: KEYS, self.clock),
             notices=self.notices,
+            vendor_tasks=self.vendor_tasks,
             notice_door=NoticeDoor(lambda: NOTICE_SECRETS, lambda: self.bus, self.clock),
         )
 
