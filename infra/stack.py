@@ -12,6 +12,7 @@ from infra.nag import all_in
 from infra.parameters import Parameters
 from infra.registry import API, AUTHORIZER, FUNCTIONS, LOOK, RECORDER, SEALER, STARTER, FunctionRow
 from infra.storage import INDEX, Storage
+from infra.vendors import AgoraKey
 from infra.watch import Watch
 from infra.workflow import Workflow
 
@@ -35,6 +36,7 @@ class EverreelStack(Stack):
         self._bus = Bus(self, "Bus")
         self._keys = ApiKeys(self, "ApiKeys")
         self._notice_secrets = NoticeSecrets(self, "NoticeSecrets")
+        self._agora_key = AgoraKey(self, "AgoraKey")
         self._artifacts = Artifacts(self, "Layers", parameters)
         self._functions: dict[str, LiveFunction] = {}
         self._make_functions(starting=False)
@@ -94,6 +96,7 @@ class EverreelStack(Stack):
             "bus": self._bus.bus.event_bus_name,
             "api_keys_secret": self._keys.secret.secret_arn,
             "notice_secrets": self._notice_secrets.secret.secret_arn,
+            "agora_secret": self._agora_key.secret.secret_arn,
             "source_template": parameters.source_template,
             "allow_private_sources": str(parameters.allow_private_sources).lower(),
             "max_duration_s": str(parameters.max_duration_seconds),
@@ -108,16 +111,20 @@ class EverreelStack(Stack):
             "bus": self._bus.bus.event_bus_arn,
             "api_keys": self._keys.secret.secret_arn,
             "notice_secrets": self._notice_secrets.secret.secret_arn,
+            "agora_key": self._agora_key.secret.secret_arn,
             "queue": self._bus.abandoned.queue_arn,
         }
         if starting:
             recorder, machine = self._function(RECORDER).alias, self._workflow.machine
+            look = self._function(LOOK).alias
             settings |= {
                 "record_function": recorder.function_arn,
+                "look_function": look.function_arn,
                 "state_machine": machine.state_machine_arn,
             }
             resources |= {
                 "recorder": recorder.function_arn,
+                "look": look.function_arn,
                 "supervision": machine.state_machine_arn,
             }
         return Surroundings(
@@ -137,6 +144,7 @@ class EverreelStack(Stack):
             "ApiUrl": self._api.url,
             "ApiKeySecretArn": self._keys.secret.secret_arn,
             "NoticeSecretsArn": self._notice_secrets.secret.secret_arn,
+            "AgoraKeySecretArn": self._agora_key.secret.secret_arn,
             "BucketName": self._storage.bucket.bucket_name,
             "BusName": self._bus.bus.event_bus_name,
             "TableName": self._storage.table.table_name,

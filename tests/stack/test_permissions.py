@@ -95,8 +95,8 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
     by_owner = {name.split("Role")[0]: found for name, found in invokes.items() if found}
     assert by_owner == {
         "WorkflowSupervision": {"look", "seal_recording"},
-        "HttpApi": {"record_lap"},
-        "StartRecording": {"record_lap"},
+        "HttpApi": {"record_lap", "look"},
+        "StartRecording": {"record_lap", "look"},
     }
 
 
@@ -106,6 +106,10 @@ def test_key_of_the_api_when_read_then_by_the_authorizer_alone(either: Assembly)
 
 def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) -> None:
     assert readers_of(either, "NoticeSecrets") == {"http_api"}
+
+
+def test_key_of_agora_when_read_then_by_the_look_alone(either: Assembly) -> None:
+    assert readers_of(either, "AgoraKey") == {"look"}
 
 
 def readers_of(assembly: Assembly, starts: str) -> set[str]:
