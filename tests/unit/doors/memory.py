@@ -40,14 +40,13 @@ class Context:
 class Deployment:
     """The fakes, and the wiring over them."""
 
-    def __init__(self) -> None:
+    def __init__(self, **parts: object) -> None:
         self.clock = ManualClock()
         self.recordings = MemoryRecordings()
         self.runner = MemoryRunner()
         self.bus = MemoryBus()
         self.store = MemoryStore()
         self.notices = MemoryNotices()
-        self.vendor_tasks = MemoryVendorTasks()
         self.wiring = Wiring(
             Settings(bucket="recordings", source_template=TEMPLATE),
             self.clock,
@@ -57,7 +56,7 @@ class Deployment:
             store=self.store,
             keys=KeyRing(lambda: KEYS, self.clock),
             notices=self.notices,
-            vendor_tasks=self.vendor_tasks,
+            **{"vendor_tasks": MemoryVendorTasks(), **parts},
             notice_door=NoticeDoor(lambda: NOTICE_SECRETS, lambda: self.bus, self.clock),
         )
 
