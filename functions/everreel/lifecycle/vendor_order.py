@@ -21,16 +21,12 @@ SUBSCRIPTIONS = ("subscribeAudioUids", "subscribeVideoUids")
 
 def check_ours(request: StartRequest) -> None:
     """Refuse what only a vendor can make use of. Raises: InvalidRequest."""
-    for field, given in (
-        ("vendor", request.vendor is not None),
-        ("backup_recorder_uid", bool(request.backup_recorder_uid)),
-    ):
-        if given:
-            raise InvalidRequest(
-                "only a vendor can make use of it: name it in `provider` (agora or "
-                "agora-transcoder), or leave this out",
-                field=field,
-            )
+    if request.vendor is not None:
+        raise InvalidRequest(
+            "only a vendor can make use of it: name one in `provider` (agora or "
+            "agora-transcoder), or leave this out",
+            field="vendor",
+        )
 
 
 def order_of(request: StartRequest, channel: str, recorder_uid: str) -> VendorOrder:

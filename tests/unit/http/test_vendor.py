@@ -375,7 +375,6 @@ REFUSED = {
         "options.maxIdleSeconds",
     ),
     "vendor without a vendor": ({"provider": "everreel"}, "vendor"),
-    "backup without a vendor": ({"provider": "everreel", "vendor": None}, "backupRecorderUid"),
 }
 
 
