@@ -5,6 +5,7 @@ cloud transcoder (services.cloudTranscoder.config.transcoder).
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from everreel.errors import InvalidRequest
@@ -15,6 +16,9 @@ from everreel.state.vendor import Layout, VendorOrder
 LARGEST_UID = 2**32 - 1
 EVERYBODY = "0"
 LONGEST_TRANSCODER_IDLE_S = 86_400
+DEEPEST = 32
+"""Levels of a request; the vendor's own reference needs nine."""
+
 TRANSCODER = ("services", "cloudTranscoder", "config", "transcoder")
 SUBSCRIPTIONS = ("subscribeAudioUids", "subscribeVideoUids")
 
@@ -47,6 +51,7 @@ def order_of(request: StartRequest, channel: str, recorder_uid: str) -> VendorOr
             "`vendor.request`",
             field=f"options.{name}",
         )
+    _check_sendable(wish.request)
     uids = _uids(request, recorder_uid)
     records = request.provider is ProviderName.AGORA
     made = _recording(request, wish, uids) if records else _transcoding(wish)
@@ -61,6 +66,24 @@ def order_of(request: StartRequest, channel: str, recorder_uid: str) -> VendorOr
         tokens={uid: token for uid, token in given.items() if token},
         restarts=wish.restarts,
     )
+
+
+def _check_sendable(made: Mapping[str, Any]) -> None:
+    """Refuse what is nested too deep to be walked through, or has numbers that JSON has not."""
+    level: list[object] = [made]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if any(isinstance(each, float) and not isfinite(each) for each in level):
+            raise InvalidRequest("NaN and Infinity are no JSON", field="vendor.request")
+    if level:
+        raise InvalidRequest(
+            f"it must not be nested deeper than {DEEPEST} levels", field="vendor.request"
+        )
 
 
 def _uids(request: StartRequest, recorder_uid: str) -> tuple[str, str]:

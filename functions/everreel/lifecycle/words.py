@@ -130,7 +130,7 @@ def described(snapshot: Snapshot, segments: SegmentPage | None, bucket: str) -> 
         **_summary(recording).model_dump(),
         resource_id=recording.resource_id,
         request_id=recording.request_id,
-        mode=recording.mode.value,
+        mode=snapshot.vendor.task.order.layout.value if snapshot.vendor else recording.mode.value,
         source=redact.url(recording.source),
         error=_error(recording.failure),
         origin_at=_instant(recording.origin_utc_us),

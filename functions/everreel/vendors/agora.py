@@ -73,11 +73,11 @@ class CloudRecording:
         """Make one call. Raises: ServiceFault."""
         client_request = self._start_request(order, watch) if call is Call.START else {}
         reply = self._api.send(_recording_request(call, order, watch, client_request), watch)
-        task = _text(reply.body, "sid") if call is Call.START else ""
+        task = words.task_in(reply.body, "sid") if call is Call.START else ""
         return _answer(
             reply,
             words.texts_in([client_request, order.tokens]),
-            ticket=_text(reply.body, "resourceId") if call is Call.ACQUIRE else "",
+            ticket=words.text_in(reply.body, "resourceId") if call is Call.ACQUIRE else "",
             task=task,
             health=words.recording_health(reply.body),
             playlist=self._playlist(call, order, task, client_request, reply),
@@ -130,8 +130,8 @@ class CloudTranscoder:
         return _answer(
             reply,
             words.texts_in([order.request, order.tokens]),
-            ticket=_text(reply.body, "tokenName") if call is Call.ACQUIRE else "",
-            task=_text(reply.body, "taskId") if call is Call.START else "",
+            ticket=words.text_in(reply.body, "tokenName") if call is Call.ACQUIRE else "",
+            task=words.task_in(reply.body, "taskId") if call is Call.START else "",
             health=words.transcoder_health(reply.body),
         )
 
@@ -204,8 +204,3 @@ def _answer(reply: Reply, sent: Iterable[str], **told: Any) -> Answer:
         message=message,
         field=words.culprit(message),
     )
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""

@@ -155,6 +155,7 @@ def test_recording_when_a_vendor_is_named_then_lives_there(
     running = queried(api, sid)
     assert running["status"] == 5
     assert running["vendor"]["task"] == "task-1"
+    assert running["mode"] == "mix"
     assert (running["vendor"]["uid"], running["vendor"]["health"]) == ("101", "running")
     assert running["vendor"]["nextCallAt"] > running["vendor"]["runningSince"]
 
@@ -345,6 +346,10 @@ REFUSED = {
         "vendor.request.storageConfig.fileNamePrefix",
     ),
     "request is no object": ({"vendor__request": "x"}, "vendor.request"),
+    "request without bottom": (
+        {"vendor__request": {"x": json.loads("[" * 33 + "]" * 33)}},
+        "vendor.request",
+    ),
     "too many restarts": ({"vendor__restarts": 99}, "vendor.restarts"),
     "transcoder without outputs": (
         {"provider": "agora-transcoder"},
@@ -389,6 +394,12 @@ def test_start_when_something_is_wrong_then_400_names_the_field_and_nothing_runs
     assert TOKEN not in answer.text
     assert "st0re-s3cret" not in answer.text
     assert deployment.runner.supervised == []
+
+
+def test_start_when_the_request_holds_no_number_then_400(api: TestClient) -> None:
+    text = json.dumps(changed(vendor__request={"x": [{"y": float("nan")}]}))
+    answer = api.post("/v1/start", content=text, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["field"]) == (400, "vendor.request")
 
 
 def test_answers_when_a_vendor_records_then_hold_no_credential(
