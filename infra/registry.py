@@ -134,8 +134,8 @@ LOOK = FunctionRow(
     name="look",
     why="Looks at a recording for its state machine: wait, seal or done?",
     memory_mb=256,
-    # Room for two calls of a vendor's API, each of which takes ten seconds at most.
-    timeout_s=30,
+    # Calls of a vendor's API take ten seconds each at most (`supervisor.elsewhere` has the sum).
+    timeout_s=45,
     layers=RUNTIME,
     settings=("table", "retention_days", "bus", "agora_secret"),
     grants=(

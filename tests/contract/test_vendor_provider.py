@@ -238,6 +238,8 @@ def test_key_when_wrong_then_is_tried_once(world: Deployment) -> None:
         '{"customerId": "x", "customerSecret": "y", "api": "https://api.example"}',
         '{"customerId": "x", "customerSecret": "y", "api": []}',
         '{"customerId": "x", "customerSecret": "y", "api": [1]}',
+        '{"customerId": "x", "customerSecret": "y", "storageConfig": []}',
+        '{"customerId": "x", "customerSecret": "y", "storageConfig": {"fileNamePrefix": null}}',
     ],
 )
 def test_key_when_the_secret_is_none_then_the_fault_tells_nothing_of_it(text: str) -> None:

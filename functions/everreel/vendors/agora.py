@@ -14,6 +14,12 @@ from everreel.vendors.agora_keys import AgoraKeys
 from everreel.vendors.json_api import TOTAL_S, Reply, request
 from everreel.vendors.pace import Pace
 
+CONTROLLED_H = 720
+"""Hours during which a recording can be asked about and stopped; the API gives 72 by itself.
+
+Source: Agora, acquire, `resourceExpiredHour`, from 1 to 720.
+"""
+
 Request = tuple[str, str, dict[str, Any] | None]
 """Method, path with query, body."""
 
@@ -142,7 +148,14 @@ def _recording_request(
     base = f"/v1/apps/{quote(order.app, safe='')}/cloud_recording"
     envelope = {"cname": order.channel, "uid": uid_of(order, watch)}
     if call is Call.ACQUIRE:
-        return "POST", f"{base}/acquire", {**envelope, "clientRequest": {}}
+        return (
+            "POST",
+            f"{base}/acquire",
+            {
+                **envelope,
+                "clientRequest": {"resourceExpiredHour": CONTROLLED_H},
+            },
+        )
     resource = f"{base}/resourceid/{quote(watch.ticket, safe='')}"
     mode = f"mode/{order.layout.value}"
     if call is Call.START:

@@ -77,7 +77,7 @@ def read_key(text: str) -> AgoraKey:
     domains = found.get("api", DOMAINS)
     usable = all(isinstance(part, str) and part for part in (name, secret))
     listed = isinstance(domains, list | tuple) and all(isinstance(each, str) for each in domains)
-    if not (usable and listed and domains) or not (storage is None or isinstance(storage, dict)):
+    if not (usable and listed and domains and (storage is None or _is_storage(storage))):
         raise ServiceFault(
             'the secret of an Agora project must be {"customerId": "…", "customerSecret": "…"}, '
             'with "storageConfig": {…} if starts name none and "api": ["https://…"] if it is '
@@ -85,3 +85,8 @@ def read_key(text: str) -> AgoraKey:
         )
     pair = base64.b64encode(f"{name}:{secret}".encode()).decode()
     return AgoraKey(f"Basic {pair}", storage, tuple(origin(domain) for domain in domains))
+
+
+def _is_storage(value: object) -> bool:
+    prefix = value.get("fileNamePrefix", []) if isinstance(value, dict) else None
+    return isinstance(prefix, list) and all(isinstance(part, str) for part in prefix)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from everreel.state.recording import Reason
+from everreel.state.recording import ProviderName, Reason
 from everreel.state.status import Status
 from everreel.supervisor.backoff import CONFIRM_S
 from tests.unit.doors.memory import SID, Context, Deployment
@@ -105,6 +105,16 @@ def start_by_console(deployment: Deployment) -> None:
     assert feed("start_recording/console.json") == answer
 
 
+def start_at_a_vendor(deployment: Deployment) -> None:
+    answer = feed("start_recording/vendor.json")
+    assert answer["statusCode"] == 202
+    assert feed("start_recording/vendor.json") == answer
+    sid = answer["body"]["sid"]
+    assert deployment.runner.laps == []
+    assert deployment.runner.woken == [sid]
+    assert deployment.wiring.vendor_tasks.live(ProviderName.AGORA, "0123456789abcdef" * 2) == [sid]
+
+
 def record(deployment: Deployment) -> None:
     # The guard refuses this source, so the whole lap runs without a network.
     deployment.add_recording(source="rtmp://127.0.0.1/live/x")
@@ -167,6 +177,7 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "seal_recording/machine.json": seal("seal_recording/machine.json"),
     "start_recording/bus.json": start_by_bus,
     "start_recording/console.json": start_by_console,
+    "start_recording/vendor.json": start_at_a_vendor,
 }
 
 
