@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from everreel.clock import SystemClock
-from everreel.events.fan_in import take
+from everreel.events.fan_in import notice_of
 from everreel.state.dynamodb_notices import DynamoNotices
 from tests.e2e.deployment import EXITED, IN_PROGRESS, Answer, Deployment, Json
 from tests.lab.fake_agora import BLIP, CUT, DOWN, KEY, UNFINISHED, FakeAgora, Fault
@@ -94,7 +94,7 @@ def running(deployed: Deployment, sid: str, seconds: float = 90) -> Json:
     )
 
 
-def notice_of(deployed: Deployment, task: str) -> tuple[bytes, str]:
+def signed(deployed: Deployment, task: str) -> tuple[bytes, str]:
     """Write a notice as Agora does, signed with the secret that both sides hold."""
     told = deployed.engine.client("secretsmanager").get_secret_value(
         SecretId=deployed.outputs["NoticeSecretsArn"]
@@ -121,7 +121,7 @@ def notice_of(deployed: Deployment, task: str) -> tuple[bytes, str]:
 
 def hear(deployed: Deployment, task: str) -> Answer:
     """Tell a notice and let it be kept, as the fan-in does with what the bus brings."""
-    body, signature = notice_of(deployed, task)
+    body, signature = signed(deployed, task)
     answer = deployed.call(
         "POST", "/v1/notices/agora", raw=body, authorization="", agora_signature_v2=signature
     )
@@ -129,7 +129,7 @@ def hear(deployed: Deployment, task: str) -> Answer:
         "the notice", lambda e: e["detail-type"] == "VendorNotice" and e["detail"]["task"] == task
     )
     kept = DynamoNotices(deployed.outputs["TableName"], deployed.engine.client("dynamodb"))
-    take(event["detail"], notices=kept, clock=SystemClock())
+    kept.remember(notice_of(event["detail"]), SystemClock().utc_us())
     return answer
 
 
@@ -251,8 +251,8 @@ def test_start_when_it_fails_thrice_then_one_task_runs_under_the_main_uid(
 def test_notice_when_told_then_is_a_hint_in_the_query(stories: dict[str, Story]) -> None:
     hints = stories["bad start"].steps["told"]["vendor"]["hints"]
 
-    assert hints["uploadProgress"] == 0.25
-    assert hints["uids"] == ["101"]
+    assert hints["progress"] == 2500
+    assert hints["recorders"] == ["101"]
     assert stories["bad start"].steps["told"]["status"] == IN_PROGRESS
 
 

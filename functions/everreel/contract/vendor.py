@@ -100,8 +100,8 @@ class VendorHintsReply(Reply):
     abnormal: bool
     stored: Annotated[bool, Field(description="Its files have reached their bucket.")]
     backed_up: Annotated[bool, Field(description="Some wait in the vendor's backup store.")]
-    upload_progress: Annotated[float, Field(ge=0, le=1, description="Of the upload.")]
-    uids: Annotated[list[str], Field(description="Of recorders that spoke of it or took it over.")]
+    progress: Annotated[int, Field(description="Of the upload, in ten-thousandths.")]
+    recorders: Annotated[list[str], Field(description="Uids that spoke of it or took it over.")]
     files: list[str]
     errors: Annotated[list[str], Field(description="Codes, in the vendor's numbers.")]
     newest_at: Instant | None

@@ -61,9 +61,9 @@ class Lifecycle:
         clock: Clock,
         *,
         check_source: Callable[[str], object],
+        vendors: AtVendors,
         source_template: str,
         max_duration_s: int = 0,
-        vendors: AtVendors | None = None,
     ) -> None:
         """Wire the use cases.
 
@@ -72,10 +72,10 @@ class Lifecycle:
             runner: starts laps and supervision.
             clock: time.
             check_source: the guard's check of a URL's form; raises `SourceRefused`.
+            vendors: does the same for recordings that run at a vendor.
             source_template: URL with `{channel}` and `{uid}` for requests that name no source,
                 "" if the deployment has none.
             max_duration_s: seconds after which every recording stops, 0 for no such limit.
-            vendors: what does the same for recordings that run at a vendor.
         """
         self._recordings = recordings
         self._runner = runner
@@ -161,7 +161,7 @@ class Lifecycle:
             [self._completed(recording, lap) for lap in self._recordings.laps(sid)],
             self._recordings.inits(sid),
             self._clock.utc_us(),
-            self._vendors_of(recording).view(recording) if _is_elsewhere(recording) else None,
+            self._vendors.view(recording) if _is_elsewhere(recording) else None,
         )
 
     def segments(self, sid: str, *, after: int, limit: int) -> Sequence[SegmentRow]:
@@ -176,7 +176,7 @@ class Lifecycle:
         """Ask a recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
         recording = self._recordings.request_stop(sid, self._clock.utc_us())
         if _is_elsewhere(recording):
-            self._vendors_of(recording).wake(sid)
+            self._vendors.wake(sid)
         return recording
 
     def _completed(self, recording: Recording, lap: Lap) -> Lap:
@@ -210,17 +210,8 @@ class Lifecycle:
             raise RecordingNotFound(f"no recording has the sid {sid}", field="sid")
         return recording
 
-    def _vendors_of(self, recording: Recording | StartRequest) -> AtVendors:
-        if self._vendors is None:
-            raise InvalidRequest(
-                f"this deployment asks no vendor, so {recording.provider.value} cannot record",
-                field="provider",
-            )
-        return self._vendors
-
     def _source_of(self, request: StartRequest, ticket: Ticket) -> str:
         if _is_elsewhere(request):
-            self._vendors_of(request)
             order_of(request, ticket.channel, ticket.recorder_uid)
             return ""
         check_ours(request)
@@ -248,7 +239,7 @@ class Lifecycle:
     ) -> Recording:
         """Have a recording begun by whoever records it, unless it was."""
         if _is_elsewhere(recording):
-            return self._vendors_of(recording).launch(recording, request, supervised)
+            return self._vendors.launch(recording, request, supervised)
         return self._launch(recording, supervised)
 
     def _launch(self, recording: Recording, supervised: str = "") -> Recording:

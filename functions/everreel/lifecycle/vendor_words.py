@@ -12,8 +12,6 @@ from everreel.supervisor.vendor import uid_of
 OPTIONS = frozenset({"max_idle_seconds", "max_duration_seconds"})
 """Those that hold for a vendor's recording as well."""
 
-WHOLE_PROGRESS = 10_000
-
 
 def vendor_wish(wish: StartWish) -> VendorWish | None:
     """Read what a vendor is to be told, None if the caller names none."""
@@ -65,8 +63,8 @@ def _hints(facts: Facts) -> VendorHintsReply:
         abnormal=facts.abnormal,
         stored=facts.stored,
         backed_up=facts.backed_up,
-        upload_progress=max(0, facts.progress) / WHOLE_PROGRESS,
-        uids=sorted(facts.uids),
+        progress=facts.progress,
+        recorders=sorted(facts.uids),
         files=sorted(facts.files),
         errors=sorted(facts.errors),
         newest_at=_instant(facts.newest_utc_us),

@@ -10,7 +10,10 @@ from everreel.media.segment import Cause, Gap, Segment
 from everreel.recorder.package import Packaged
 from everreel.recorder.publish import Publisher
 from everreel.state.recording import LapOrder, Reason
+from everreel.state.vendor import Call
 from tests.unit.doors.memory import SID, Deployment
+from tests.unit.supervisor.scripted_vendor import BROKEN
+from tests.unit.supervisor.vendor_world import VendorWorld
 
 PROMISED: Mapping[Happening, type[Reply]] = {
     Happening.STARTED: events.RecordingStarted,
@@ -59,3 +62,13 @@ def test_lap_and_seal_when_they_end_then_their_events_are_as_promised(
     assert ended.reason == Reason.SOURCE_FAILED
     assert ended.error is not None
     assert ended.error.code == "source_refused"
+
+
+def test_recording_at_a_vendor_when_it_lives_and_fails_then_its_events_are_as_promised() -> None:
+    world = VendorWorld()
+    world.run(until_s=30)
+    world.stop()
+    assert kept(world.bus) == [Happening.STARTED, Happening.SEALED]
+    failing = VendorWorld({Call.START: [BROKEN]})
+    failing.run()
+    assert kept(failing.bus) == [Happening.FAILED, Happening.SEALED]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from everreel.clock import ManualClock
 from everreel.errors import EverreelError, ServiceUnavailable, StateUnavailable
-from everreel.events.fan_in import event_of
 from everreel.http.app import create_app
 from everreel.lifecycle.requests import StartRequest, VendorWish
 from everreel.lifecycle.vendor_order import order_of
@@ -295,7 +294,7 @@ def test_notices_when_about_the_present_task_then_are_hints_and_decide_nothing(
     woken(deployment)
     for notice in (a_notice("task-1", 40, status=0), a_notice("task-1", 11, exitStatus=1)):
         for _ in range(2):
-            deployment.wiring.take_notice(event_of(notice).detail)
+            deployment.notices.remember(notice, deployment.clock.utc_us())
     found = queried(api, sid)
     assert (found["status"], found["vendor"]["health"]) == (2, "starting")
     hints = found["vendor"]["hints"]
@@ -313,7 +312,8 @@ def test_notices_when_about_another_life_then_are_not_told(
     for seconds in (5, 60):
         deployment.clock.advance(seconds)
         deployment.wiring.look(sid=sid)
-    deployment.wiring.take_notice(event_of(a_notice("task-1", 11, exitStatus=1)).detail)
+    late = a_notice("task-1", 11, exitStatus=1)
+    deployment.notices.remember(late, deployment.clock.utc_us())
     hints = queried(api, sid)["vendor"]["hints"]
     assert not hints["exited"]
     assert not hints["abnormal"]
