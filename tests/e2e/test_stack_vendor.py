@@ -20,6 +20,8 @@ from tests.e2e.deployment import EXITED, IN_PROGRESS, Answer, Deployment, Json
 from tests.lab.fake_agora import BLIP, CUT, DOWN, KEY, UNFINISHED, FakeAgora, Fault
 from tests.lab.process import LabError
 
+pytestmark = pytest.mark.timeout(600)
+
 TOKEN, BACKUP_TOKEN, STORE_KEY = "006main-t0k3n", "006backup-t0k3n", "st0re-s3cret"
 STORAGE = {"vendor": 1, "bucket": "theirs", "secretKey": STORE_KEY, "fileNamePrefix": ["team"]}
 APP = "0123456789abcdef0123456789abcdef"
@@ -57,7 +59,7 @@ TRANSCODING = {
 }
 
 
-def until(what: str, fits: Callable[[], object], seconds: float = 60) -> None:
+def until(what: str, fits: Callable[[], object], seconds: float = 120) -> None:
     """Wait until something is so at the vendor."""
     deadline = time.monotonic() + seconds
     while not fits():
@@ -160,7 +162,7 @@ def lost(deployed: Deployment, agora: FakeAgora) -> Story:
     steps = {"conflict": again.body, "running": running(deployed, sid)}
     [first] = at(agora, ATTIC)
     first.health = 20
-    until("started anew", lambda: len(at(agora, ATTIC)) == 2, 100)
+    until("started anew", lambda: len(at(agora, ATTIC)) == 2)
     steps["anew"] = deployed.until(
         sid, "the second runs", lambda r: r["vendor"]["task"] == at(agora, ATTIC)[1].task
     )
@@ -174,7 +176,7 @@ def transcoded(deployed: Deployment, agora: FakeAgora) -> Story:
     """Asked for by an event; its stop fails at first."""
     body = wish(CELLAR, provider="agora-transcoder", recorderUid="301", backupRecorderUid="302")
     deployed.publish(detail={**body, "vendor": TRANSCODING})
-    until("the recording is listed", lambda: deployed.of_channel(CELLAR), 40)
+    until("the recording is listed", lambda: deployed.of_channel(CELLAR))
     [listed] = deployed.of_channel(CELLAR)
     sid = listed["sid"]
     steps = {"listed": listed, "running": running(deployed, sid)}
@@ -209,7 +211,7 @@ def stories(deployed: Deployment, agora: FakeAgora) -> dict[str, Story]:
         SecretString=json.dumps({**KEY, "api": agora.urls}),
     )
     # The first task is the one that the vendor's 201 names.
-    until("the first task started", lambda: at(agora, LOBBY), 60)
+    until("the first task started", lambda: at(agora, LOBBY))
     with ThreadPoolExecutor() as pool:
         others = {
             "lost": pool.submit(lost, deployed, agora),
