@@ -285,7 +285,7 @@ class Wiring:
             check_source=self.guard.check_syntax,
             source_template=self.settings.source_template,
             max_duration_s=self.settings.max_duration_s,
-            vendors=AtVendors(self.vendor_tasks, self.notices, self.runner, self.clock),
+            vendors=AtVendors(self.vendor_tasks, self.notices, self.runner),
         )
 
     def _once(self, name: str, make: Callable[[], Part]) -> Part:

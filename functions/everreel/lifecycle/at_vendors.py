@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 
-from everreel.clock import Clock
 from everreel.errors import AlreadyEnded, EverreelError
 from everreel.events.facts import Facts, facts_of
 from everreel.events.notices import AGORA
@@ -38,12 +37,11 @@ class VendorView:
 class AtVendors:
     """What `Lifecycle` leaves to vendors."""
 
-    def __init__(self, tasks: VendorTasks, notices: Notices, runner: Runner, clock: Clock) -> None:
+    def __init__(self, tasks: VendorTasks, notices: Notices, runner: Runner) -> None:
         """Keep orders in `tasks`; looks, which `runner` starts, carry them out."""
         self._tasks = tasks
         self._notices = notices
         self._runner = runner
-        self._clock = clock
 
     def launch(self, recording: Recording, request: StartRequest, supervised: str) -> Recording:
         """Keep the order of a recording unless it is kept, and have it carried out at once.

@@ -91,13 +91,13 @@ SAMPLES: Mapping[Happening, Reply] = {
 
 def openapi() -> dict[str, Any]:
     """Make the API's description as it is served."""
-    runner, clock = MemoryRunner(), ManualClock()
+    runner = MemoryRunner()
     lifecycle = Lifecycle(
         MemoryRecordings(),
         runner,
-        clock,
+        ManualClock(),
         check_source=str,
-        vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), runner, clock),
+        vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), runner),
         source_template="",
     )
     notices = NoticeDoor(str, MemoryBus, ManualClock())

@@ -93,7 +93,7 @@ class House:
             self.runner,
             self.clock,
             check_source=Guard(False).check_syntax,
-            vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), self.runner, self.clock),
+            vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), self.runner),
             source_template=template,
             max_duration_s=max_duration_s,
         )
