@@ -362,9 +362,7 @@ def test_start_when_only_its_answer_is_lost_then_a_task_we_know_runs(world: Depl
 def test_start_when_it_runs_already_and_the_vendor_names_it_then_is_watched(
     world: Deployment,
 ) -> None:
-    name = "sid" if world.order is RECORDING else "taskId"
-    body = {"code": 7, name: f"{1:032x}"}
-    world.agora.faults["start"].append(Fault(201, body, after=True))
+    world.agora.faults["start"].append(Fault(201, {"code": 7}, after=True, told=True))
     assert world.supervise() is None
     assert world.running
     assert len(world.agora.tasks) == 1

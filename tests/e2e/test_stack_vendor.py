@@ -190,7 +190,7 @@ def transcoded(deployed: Deployment, agora: FakeAgora) -> Story:
 def agora() -> Iterator[FakeAgora]:
     with FakeAgora() as vendor:
         vendor.faults["start"] += [replace(fault, channel=LOBBY) for fault in (DOWN, CUT, DOWN)]
-        started = Fault(201, {"code": 7, "sid": f"{1:032x}"}, after=True, channel=LOBBY)
+        started = Fault(201, {"code": 7}, after=True, told=True, channel=LOBBY)
         vendor.faults["start"].append(started)
         vendor.faults["query"].append(replace(UNFINISHED, channel=LOBBY))
         vendor.faults["query"] += [replace(BLIP, channel=ATTIC)] * 2
@@ -210,8 +210,6 @@ def stories(deployed: Deployment, agora: FakeAgora) -> dict[str, Story]:
         SecretId=deployed.outputs["AgoraKeySecretArn"],
         SecretString=json.dumps({**KEY, "api": agora.urls}),
     )
-    # The first task is the one that the vendor's 201 names.
-    until("the first task started", lambda: at(agora, LOBBY))
     with ThreadPoolExecutor() as pool:
         others = {
             "lost": pool.submit(lost, deployed, agora),

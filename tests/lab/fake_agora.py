@@ -38,6 +38,7 @@ class Fault:
     Attributes:
         status, body: what is answered instead; status 0: the connection is cut.
         after: do what was asked all the same: only the answer is lost.
+        told: the body also holds what the answer would have told.
         slow_s: seconds between the bytes of the answer.
         channel: that it befalls alone, "" for any.
     """
@@ -47,6 +48,7 @@ class Fault:
     after: bool = False
     slow_s: float = 0.0
     channel: str = ""
+    told: bool = False
 
 
 CUT = Fault()
@@ -254,10 +256,10 @@ class FakeAgora:
         if fault is None:
             _write(handler, *self.answer(call, place, body))
             return
-        if fault.after:
-            self.answer(call, place, body)
+        answered = self.answer(call, place, body)[1] if fault.after else {}
         if fault.status:
-            _write(handler, fault.status, fault.body, fault.slow_s)
+            shown = {**answered, **fault.body} if fault.told else fault.body
+            _write(handler, fault.status, shown, fault.slow_s)
 
 
 def _named(body: dict[str, Any]) -> tuple[str, str]:
