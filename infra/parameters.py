@@ -53,6 +53,8 @@ class Parameters:
         retention_days: when objects and rows of ended recordings expire; 0 keeps them.
         log_days: how long logs are kept.
         recorder_memory_mb: a quarter of it may hold media that waits for the store.
+        lap_seconds: how long one function records at most; shorter laps mean more hand-overs.
+        overlap_seconds: how long two record side by side at a hand-over, and both are paid.
         requests_per_second: steady rate of the API; bursts may be twice as high.
         alarm_email: who is told of alarms; "" leaves them in the console.
         customer_key: encrypt objects with a KMS key of the account's own instead of S3's.
@@ -69,11 +71,23 @@ class Parameters:
     retention_days: int = 365
     log_days: int = 30
     recorder_memory_mb: int = 256
+    lap_seconds: int = 840
+    overlap_seconds: int = 30
     requests_per_second: int = 50
     alarm_email: str = ""
     customer_key: bool = False
     ephemeral: bool = False
     layer_folder: str = ""
+
+    @property
+    def drain_seconds(self) -> int:
+        """Seconds at the end of a lap in which it stores what it has."""
+        return min(25, max(6, self.lap_seconds // 4))
+
+    @property
+    def record_seconds(self) -> int:
+        """Seconds a lap records."""
+        return self.lap_seconds - self.drain_seconds
 
 
 def one_of(*choices: str) -> Callable[[str, Any], str]:
@@ -135,7 +149,7 @@ def source_template(name: str, value: Any) -> str:
         return ""
     if len(text) > LONGEST_SOURCE:
         raise ParameterError(f"{name}: longer than {LONGEST_SOURCE} characters")
-    strange = set(_PLACEHOLDER.findall(text)) - {"channel", "uid"}
+    strange = set(_PLACEHOLDER.findall(text)) - {"channel", "uid", "recorderUid"}
     if strange:
         raise ParameterError(f"{name}: unknown {{{min(strange)}}}; use {{channel}} and {{uid}}")
     address = urlsplit(text)
@@ -175,6 +189,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "retentionDays": ("retention_days", whole(1, 3650, or_zero=True)),
     "logDays": ("log_days", log_days),
     "recorderMemory": ("recorder_memory_mb", whole(192, 10_240)),
+    "lapSeconds": ("lap_seconds", whole(20, 880)),
+    "overlapSeconds": ("overlap_seconds", whole(5, 120)),
     "requestsPerSecond": ("requests_per_second", whole(1, 10_000)),
     "alarmEmail": ("alarm_email", email),
     "customerKey": ("customer_key", truth),
@@ -200,7 +216,13 @@ def read(context: Mapping[str, Any]) -> Parameters:
         for key, (field, reader) in _READERS.items()
         if context.get(key) is not None
     }
-    return Parameters(**given)
+    parameters = Parameters(**given)
+    if parameters.record_seconds < 2 * parameters.overlap_seconds:
+        raise ParameterError(
+            f"overlapSeconds={parameters.overlap_seconds}: a lap records "
+            f"{parameters.record_seconds} s, which must be at least twice the overlap"
+        )
+    return parameters
 
 
 def words(text: str) -> dict[str, str]:

@@ -18,9 +18,9 @@ class Grant:
     """Permission to do `actions` on one thing of the stack.
 
     Attributes:
-        on: `table`, `index`, `bucket` (itself), `objects` (in it), `bus`, `recorder` (its alias),
-            `supervision` (the state machine), `look` (its alias), `api_keys`, `notice_secrets` or
-            `agora_key` (the secrets).
+        on: `table`, `index`, `unsealed` (its indexes), `bucket` (itself), `objects` (in it), `bus`,
+            `recorder`, `look` (their aliases), `supervision`, `lanes` (the state machines),
+            `api_keys`, `notice_secrets` or `agora_key` (the secrets).
         actions: IAM's names, none with a wildcard.
     """
 
@@ -56,7 +56,6 @@ class FunctionRow:
         settings: fields of `everreel.settings.Settings` that it gets as environment variables.
         grants: all it may do besides writing its own log.
         asynchronous: for functions that are invoked with `InvocationType=Event`.
-        starts_recordings: it needs the recorder and the state machine, so it is made after them.
     """
 
     name: str
@@ -67,7 +66,6 @@ class FunctionRow:
     settings: tuple[str, ...]
     grants: tuple[Grant, ...]
     asynchronous: Asynchronous | None = None
-    starts_recordings: bool = False
 
 
 _READ_ROWS = ("dynamodb:GetItem", "dynamodb:Query")
@@ -108,6 +106,8 @@ RECORDER = FunctionRow(
         "bus",
         "allow_private_sources",
         "queue_mib",
+        "lap_s",
+        "drain_s",
     ),
     grants=(
         Grant(
@@ -125,6 +125,8 @@ RECORDER = FunctionRow(
         Grant("objects", ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")),
         _LIST,
         _PUBLISH,
+        # It tells the machine of its lane that it lives, and at last that it has ended.
+        Grant("lanes", ("states:SendTaskHeartbeat", "states:SendTaskSuccess")),
     ),
     # A lap that comes late or twice is of no use: supervision starts another one.
     asynchronous=Asynchronous(retries=0, longest_wait_s=MINUTE_S, failures_to="bus"),
@@ -139,7 +141,8 @@ LOOK = FunctionRow(
     layers=RUNTIME,
     settings=("table", "retention_days", "bus", "agora_secret"),
     grants=(
-        # The writes bury a lap that died, and keep how far a vendor's task has come.
+        # The writes bury a lap that died, end a recording that nobody records any more, and keep
+        # how far a vendor's task has come.
         Grant(
             "table",
             (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
@@ -149,6 +152,51 @@ LOOK = FunctionRow(
     ),
     # Asked for by a door. One that fails is made good by the state machine's next.
     asynchronous=Asynchronous(retries=1, longest_wait_s=MINUTE_S, failures_to="queue"),
+)
+
+RELAY = FunctionRow(
+    name="relay_lap",
+    why="Plans the laps of a lane for its state machine, and starts each when it is due.",
+    memory_mb=256,
+    timeout_s=30,
+    layers=RUNTIME,
+    settings=(
+        "table",
+        "retention_days",
+        "bus",
+        "record_function",
+        "state_machine",
+        "lane_machine",
+        "lap_s",
+        "drain_s",
+        "overlap_s",
+    ),
+    grants=(
+        # Who runs the lane, the next lap, and the burial of one that died.
+        Grant(
+            "table",
+            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+        ),
+        Grant("recorder", ("lambda:InvokeFunction",)),
+        Grant("lanes", ("states:SendTaskSuccess",)),
+        _PUBLISH,
+    ),
+)
+
+SWEEPER = FunctionRow(
+    name="sweep_machines",
+    why="Once a minute: starts anew the state machines that live recordings have lost.",
+    memory_mb=256,
+    timeout_s=50,
+    layers=RUNTIME,
+    settings=("table", "record_function", "state_machine", "lane_machine"),
+    grants=(
+        Grant("unsealed", ("dynamodb:Query",)),
+        Grant("supervision", ("states:ListExecutions", "states:StartExecution")),
+        Grant("lanes", ("states:ListExecutions", "states:StartExecution")),
+    ),
+    # The next minute brings the next sweep.
+    asynchronous=Asynchronous(retries=0, longest_wait_s=MINUTE_S, failures_to="queue"),
 )
 
 SEALER = FunctionRow(
@@ -199,7 +247,6 @@ API = FunctionRow(
         Grant("table", (*_START_ROWS, "dynamodb:Query")),
         Grant("index", ("dynamodb:Query",)),
     ),
-    starts_recordings=True,
 )
 
 STARTER = FunctionRow(
@@ -213,7 +260,23 @@ STARTER = FunctionRow(
     grants=(*_START, Grant("table", _START_ROWS), _PUBLISH),
     # A repeat finds the recording of the first; nobody wants a start that comes an hour late.
     asynchronous=Asynchronous(retries=2, longest_wait_s=5 * MINUTE_S, failures_to="queue"),
-    starts_recordings=True,
 )
 
-FUNCTIONS = (RECORDER, LOOK, SEALER, AUTHORIZER, API, STARTER)
+INGESTER = FunctionRow(
+    name="ingest_notice",
+    why="Keeps what is told of tasks and laps, once: vendors' notices, events, dead laps.",
+    memory_mb=256,
+    timeout_s=30,
+    layers=RUNTIME,
+    settings=("table",),
+    # One row for each thing told, whatever was told before, so a notice costs the same after a
+    # month; only for a dead lap it reads who waits for it, and tells him.
+    grants=(
+        Grant("table", ("dynamodb:GetItem", "dynamodb:PutItem")),
+        Grant("lanes", ("states:SendTaskFailure",)),
+    ),
+    # Repeats are known, so everything may be tried again; what cannot be kept must not be lost.
+    asynchronous=Asynchronous(retries=2, longest_wait_s=HOUR_S, failures_to="queue"),
+)
+
+FUNCTIONS = (RECORDER, LOOK, RELAY, SWEEPER, SEALER, AUTHORIZER, API, STARTER, INGESTER)

@@ -1,5 +1,7 @@
 """The stack: one construct per capability, put together."""
 
+from dataclasses import replace
+
 from aws_cdk import CfnOutput, Stack, Tags
 from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
@@ -10,11 +12,26 @@ from infra.bus import Bus
 from infra.functions import LiveFunction, Surroundings, memory_mb
 from infra.nag import all_in
 from infra.parameters import Parameters
-from infra.registry import API, AUTHORIZER, FUNCTIONS, LOOK, RECORDER, SEALER, STARTER, FunctionRow
-from infra.storage import INDEX, Storage
+from infra.registry import (
+    API,
+    AUTHORIZER,
+    FUNCTIONS,
+    INGESTER,
+    LOOK,
+    RECORDER,
+    RELAY,
+    SEALER,
+    STARTER,
+    SWEEPER,
+    FunctionRow,
+)
+from infra.storage import INDEX, UNSEALED, Storage
 from infra.vendors import AgoraKey
 from infra.watch import Watch
-from infra.workflow import Workflow
+from infra.workflow import LANE, SUPERVISION, Workflow, machine_arn
+
+INVOKED = {RECORDER: ("record_function", "recorder"), LOOK: ("look_function", "look")}
+"""Functions that others of ours invoke: by which setting, under which name of a grant."""
 
 _QUEUE_SHARE = 4
 """Of the recorder's memory this part may hold media that waits for the store."""
@@ -39,17 +56,19 @@ class EverreelStack(Stack):
         self._agora_key = AgoraKey(self, "AgoraKey")
         self._artifacts = Artifacts(self, "Layers", parameters)
         self._functions: dict[str, LiveFunction] = {}
-        self._make_functions(starting=False)
+        self._make_functions()
         self._workflow = Workflow(
             self,
             "Workflow",
             parameters,
             look=self._function(LOOK).alias,
+            relay=self._function(RELAY).alias,
             seal=self._function(SEALER).alias,
         )
-        self._make_functions(starting=True)
+        self._bus.sweep(self._function(SWEEPER).alias)
         self._bus.seal_on_lap_end(self._function(SEALER).alias)
         self._bus.start_on_request(self._function(STARTER).alias)
+        self._bus.ingest_notices(self._function(INGESTER).alias)
         self._api = Api(
             self,
             "Gateway",
@@ -64,6 +83,7 @@ class EverreelStack(Stack):
             functions=[self._function(row) for row in FUNCTIONS],
             recorder=self._function(RECORDER),
             machine=self._workflow.machine,
+            lanes=self._workflow.lanes,
             bus=self._bus.bus,
             queues={
                 "undelivered": self._bus.undelivered,
@@ -78,17 +98,25 @@ class EverreelStack(Stack):
     def _function(self, row: FunctionRow) -> LiveFunction:
         return self._functions[row.name]
 
-    def _make_functions(self, *, starting: bool) -> None:
-        around = self._surroundings(starting=starting)
-        for row in FUNCTIONS:
-            if row.starts_recordings is starting:
-                name = "".join(word.capitalize() for word in row.name.split("_"))
-                self._functions[row.name] = LiveFunction(
-                    self, name, row, self._artifacts, self._parameters, around
+    def _make_functions(self) -> None:
+        """Make those first that others invoke."""
+        around = self._surroundings()
+        for row in (*INVOKED, *(row for row in FUNCTIONS if row not in INVOKED)):
+            name = "".join(word.capitalize() for word in row.name.split("_"))
+            self._functions[row.name] = LiveFunction(
+                self, name, row, self._artifacts, self._parameters, around
+            )
+            if row in INVOKED:
+                setting, resource = INVOKED[row]
+                arn = self._function(row).alias.function_arn
+                around = replace(
+                    around,
+                    settings={**around.settings, setting: arn},
+                    resources={**around.resources, resource: arn},
                 )
 
-    def _surroundings(self, *, starting: bool) -> Surroundings:
-        """Gather what functions can be given; those that start recordings get more."""
+    def _surroundings(self) -> Surroundings:
+        """Gather what functions can be given."""
         parameters, bucket, table = self._parameters, self._storage.bucket, self._storage.table
         settings = {
             "table": table.table_name,
@@ -102,10 +130,18 @@ class EverreelStack(Stack):
             "max_duration_s": str(parameters.max_duration_seconds),
             "retention_days": str(parameters.retention_days),
             "queue_mib": str(memory_mb(RECORDER, parameters) // _QUEUE_SHARE),
+            "lap_s": str(parameters.lap_seconds),
+            "drain_s": str(parameters.drain_seconds),
+            "overlap_s": str(parameters.overlap_seconds),
+            "state_machine": machine_arn(self, SUPERVISION),
+            "lane_machine": machine_arn(self, LANE),
         }
         resources = {
             "table": table.table_arn,
             "index": f"{table.table_arn}/index/{INDEX}",
+            "unsealed": f"{table.table_arn}/index/{UNSEALED}",
+            "supervision": machine_arn(self, SUPERVISION),
+            "lanes": machine_arn(self, LANE),
             "bucket": bucket.bucket_arn,
             "objects": bucket.arn_for_objects("*"),
             "bus": self._bus.bus.event_bus_arn,
@@ -114,19 +150,6 @@ class EverreelStack(Stack):
             "agora_key": self._agora_key.secret.secret_arn,
             "queue": self._bus.abandoned.queue_arn,
         }
-        if starting:
-            recorder, machine = self._function(RECORDER).alias, self._workflow.machine
-            look = self._function(LOOK).alias
-            settings |= {
-                "record_function": recorder.function_arn,
-                "look_function": look.function_arn,
-                "state_machine": machine.state_machine_arn,
-            }
-            resources |= {
-                "recorder": recorder.function_arn,
-                "look": look.function_arn,
-                "supervision": machine.state_machine_arn,
-            }
         return Surroundings(
             settings=settings,
             resources=resources,
@@ -149,6 +172,7 @@ class EverreelStack(Stack):
             "BusName": self._bus.bus.event_bus_name,
             "TableName": self._storage.table.table_name,
             "StateMachineArn": self._workflow.machine.state_machine_arn,
+            "LaneMachineArn": self._workflow.lanes.state_machine_arn,
             "RecordFunction": self._function(RECORDER).function.function_name,
             "StartFunction": self._function(STARTER).function.function_name,
             "SealFunction": self._function(SEALER).function.function_name,

@@ -10,6 +10,7 @@ from infra.nag import acknowledge
 from infra.parameters import Parameters
 
 INDEX = "by_app"
+UNSEALED = "unsealed"
 
 
 class Storage(Construct):
@@ -82,7 +83,11 @@ class Storage(Construct):
             global_secondary_indexes=[
                 dynamodb.GlobalSecondaryIndexPropsV2(
                     index_name=INDEX, partition_key=text("gsi_pk"), sort_key=text("gsi_sk")
-                )
+                ),
+                # Sparse: only what is not sealed has this key, so its one partition stays small.
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name=UNSEALED, partition_key=text("open_pk"), sort_key=text("gsi_sk")
+                ),
             ],
             deletion_protection=fate is RemovalPolicy.RETAIN,
             removal_policy=fate,

@@ -34,6 +34,7 @@ class Watch(Construct):
         functions: Sequence[LiveFunction],
         recorder: LiveFunction,
         machine: sfn.StateMachine,
+        lanes: sfn.StateMachine,
         bus: events.EventBus,
         queues: dict[str, sqs.IQueue],
         api: apigateway.HttpApi,
@@ -67,9 +68,12 @@ class Watch(Construct):
                 1,
                 f"Messages of {queue} should not exist: read one, mend the cause, send it on.",
             )
-        lost = "A recording lost its supervision: start an execution with the same input."
+        lost = "A recording lost its supervision: the sweep starts another within two minutes."
         self._alarm("supervision-failed", machine.metric_failed(period=PERIOD), 1, lost)
         self._alarm("supervision-aborted", machine.metric_aborted(period=PERIOD), 1, lost)
+        lost = "A lane lost its machine: the sweep starts another one within a minute or two."
+        self._alarm("lane-failed", lanes.metric_failed(period=PERIOD), 1, lost)
+        self._alarm("lane-aborted", lanes.metric_aborted(period=PERIOD), 1, lost)
         faults = api.metric_server_error(period=PERIOD)
         self._alarm("api-faults", faults, 1, "The API answered 5xx: read the log of http_api.")
         self.dashboard = self._make_dashboard(

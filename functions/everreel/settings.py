@@ -22,6 +22,9 @@ class Settings(BaseModel):
         default="", description="ARN of the recorder's alias; a start invokes it asynchronously."
     )
     state_machine: str = Field(default="", description="ARN of the supervision state machine.")
+    lane_machine: str = Field(
+        default="", description="ARN of the state machine that runs a recording's lanes."
+    )
     api_keys_secret: str = Field(
         default="", description="ARN of the secret that holds the keys callers must present."
     )
@@ -81,25 +84,19 @@ class Settings(BaseModel):
     )
     lap_s: int = Field(
         default=840,
-        ge=10,
+        ge=20,
         le=880,
         description="Seconds a lap may run, at most the function's timeout less a margin.",
     )
     overlap_s: int = Field(
         default=30,
-        ge=10,
+        ge=5,
         le=120,
         description=(
             "Seconds that two laps record side by side at a hand-over. Shorter, a slow start may "
             "cost the overlap and leave a gap; longer, it is paid twice."
         ),
     )
-
-    @property
-    def relay_s(self) -> int:
-        """Seconds from a lap's invocation to its successor's; 0 where nothing can start one."""
-        period_s = int(self.lap_s - self.drain_s - self.overlap_s)
-        return max(1, period_s) if self.record_function else 0
 
     @classmethod
     def from_environment(cls) -> "Settings":

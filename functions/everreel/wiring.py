@@ -2,28 +2,32 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from everreel.clock import Clock, SystemClock
+from everreel.clock import MICROSECONDS, Clock, SystemClock
 from everreel.settings import Settings
 
 if TYPE_CHECKING:
     from everreel.auth import KeyRing
-    from everreel.events.facts import Facts
+    from everreel.aws.runner import AwsRunner
     from everreel.events.fan_in import NoticeDoor
+    from everreel.events.own import DeadLap
     from everreel.events.ports import EventBus
     from everreel.http.door import Door
-    from everreel.lifecycle.ports import Runner
     from everreel.lifecycle.use_cases import Lifecycle
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
     from everreel.sealing.seal import SealReport
+    from everreel.state.lanes import Lanes
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
     from everreel.state.recording import ProviderName
     from everreel.state.vendor import VendorTasks
     from everreel.store.ports import ObjectStore
     from everreel.supervisor.elsewhere import Elsewhere, Service
+    from everreel.supervisor.lane import LaneKeeper, LaneVerdict, LaneWatch
+    from everreel.supervisor.ports import Tasks
     from everreel.supervisor.verdict import Verdict, Watch
 
 
@@ -38,8 +42,8 @@ class Wiring:
     ) -> None:
         """Wire up for `settings` (default: the environment).
 
-        `parts` replace what would be made, by the name of the property: recordings, notices,
-        store, bus, runner, guard, keys, notice_door, vendor_tasks, services.
+        `parts` replace what would be made, by the name of the property: recordings, lanes, tasks,
+        notices, store, bus, runner, guard, keys, notice_door, vendor_tasks, services.
         """
         self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
@@ -56,16 +60,20 @@ class Wiring:
         request_id: str,
         remaining_s: float,
         follows: str = "",
+        relieves: bool = False,
+        recorder_uid: str = "",
     ) -> "Outcome":
         """Run a lap with `remaining_s` seconds until the function is killed."""
         from everreel.protocols.open import open_source
         from everreel.recorder.lap import run_lap
         from everreel.recorder.orders import LapSettings
+        from everreel.recorder.task import LapTask
         from everreel.state.recording import LapOrder
 
         settings = self.settings
+        order = LapOrder(sid, lane, lap, follows, relieves, recorder_uid)
         return run_lap(
-            LapOrder(sid, lane, lap, follows),
+            order,
             open_source=lambda url, cancel: open_source(url, self.guard, cancel=cancel),
             store=self.store,
             recordings=self.recordings,
@@ -78,23 +86,48 @@ class Wiring:
             ),
             deadline_s=self.clock.monotonic() + min(remaining_s, settings.lap_s),
             request_id=request_id,
+            task=LapTask(order, self.lanes, self.tasks),
         )
 
-    def look(self, **watch: Any) -> "tuple[Verdict, Watch]":
-        """Take one look at a recording; `watch` is what the state machine carries."""
+    def look(self, **watch: Any) -> "tuple[Verdict, Watch, str]":
+        """Take one look at a recording; `watch` is what the state machine carries.
+
+        The name is for the execution that goes on, if one is to.
+        """
         from everreel.supervisor.look import look
+        from everreel.supervisor.sweep import supervision_name
         from everreel.supervisor.verdict import Watch
 
-        period_s = self.settings.relay_s
-        return look(
+        verdict, seen = look(
             Watch(**watch),
             recordings=self.recordings,
             bus=self.bus,
             clock=self.clock,
-            starter=self.runner if period_s else None,
-            period_s=period_s,
             elsewhere=self.elsewhere,
         )
+        return verdict, seen, supervision_name(seen.sid, self.clock.utc_us() // MICROSECONDS)
+
+    def plan_lap(
+        self, watch: "dict[str, Any]", *, owner: str, lost: str
+    ) -> "tuple[LaneVerdict, LaneWatch, str]":
+        """Plan the next lap of a lane; the name is for the execution that goes on, if one is to."""
+        from everreel.supervisor.lane import LaneWatch
+        from everreel.supervisor.sweep import lane_name
+
+        verdict, seen = self.lane_keeper.plan(LaneWatch(**watch), owner, lost)
+        return verdict, seen, lane_name(seen.sid, seen.lane, self.clock.utc_us() // MICROSECONDS)
+
+    def start_lap(self, watch: "dict[str, Any]", *, owner: str, token: str) -> str:
+        """Start the lap of a lane that is due; it ends the task of `token`. Returns its name."""
+        from everreel.supervisor.lane import LaneWatch
+
+        return self.lane_keeper.start(LaneWatch(**watch), owner, token)
+
+    def sweep(self) -> int:
+        """Restart the executions that were lost; return how many."""
+        from everreel.supervisor.sweep import sweep
+
+        return sweep(recordings=self.recordings, runner=self.runner, clock=self.clock)
 
     def seal(self, sid: str) -> "SealReport":
         """Seal a recording that has ended."""
@@ -110,11 +143,35 @@ class Wiring:
             poster=poster,
         )
 
-    def take_notice(self, detail: Mapping[str, Any]) -> "tuple[bool, Facts]":
-        """Keep what a vendor told, once: the detail of a `VendorNotice` of the bus."""
-        from everreel.events.fan_in import take
+    def hear(self, event: Mapping[str, Any]) -> bool:
+        """Keep what an event of the bus tells, once; True if it was new."""
+        from everreel.events.fan_in import read, take
+        from everreel.events.own import DeadLap
 
-        return take(detail, notices=self.notices, clock=self.clock)
+        heard = read(event)
+        if isinstance(heard, DeadLap):
+            return self.lap_died(heard)
+        return heard is not None and take(heard, notices=self.notices, clock=self.clock)
+
+    def lap_died(self, dead: "DeadLap") -> bool:
+        """Act on the death of a lap; True if it was not known yet.
+
+        Comes at least once, so what is done here is done at every call and harmless when repeated:
+        the first call may have died before it was through.
+        """
+        from everreel.events.fan_in import take
+        from everreel.events.own import notice_of_dead_lap
+        from everreel.supervisor.lane import lap_died
+
+        lap_died(
+            (dead.sid, dead.lane, dead.lap),
+            dead.request_id,
+            dead.error or dead.condition,
+            recordings=self.recordings,
+            lanes=self.lanes,
+            tasks=self.tasks,
+        )
+        return take(notice_of_dead_lap(dead), notices=self.notices, clock=self.clock)
 
     def start_recording(self, event: Mapping[str, Any], *, request_id: str) -> dict[str, Any]:
         """Start what an event of the bus, or one pasted into the console, asks for."""
@@ -145,7 +202,31 @@ class Wiring:
             secret = self.settings.notice_secrets
             return read_secret(client("secretsmanager"), secret) if secret else "{}"
 
-        return self._once("notice_door", lambda: NoticeDoor(read, lambda: self.bus, self.clock))
+        return self._once(
+            "notice_door",
+            lambda: NoticeDoor(read, lambda: self.bus, lambda: self.notices, self.clock),
+        )
+
+    @property
+    def lane_keeper(self) -> "LaneKeeper":
+        """What plans and starts the laps of lanes."""
+        from everreel.supervisor.lane import LaneKeeper
+        from everreel.supervisor.relay import Pace
+
+        settings = self.settings
+        pace = Pace(settings.lap_s - settings.drain_s, settings.overlap_s)
+        return self._once(
+            "lane_keeper",
+            lambda: LaneKeeper(
+                recordings=self.recordings,
+                lanes=self.lanes,
+                starter=self.runner,
+                tasks=self.tasks,
+                bus=self.bus,
+                clock=self.clock,
+                pace=pace,
+            ),
+        )
 
     @property
     def keys(self) -> "KeyRing":
@@ -195,7 +276,7 @@ class Wiring:
 
     @property
     def notices(self) -> "Notices":
-        """What vendors told, in the state table."""
+        """What was told of tasks, in the state table."""
         from everreel.state.dynamodb_notices import DynamoNotices
 
         return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))
@@ -205,31 +286,42 @@ class Wiring:
         """What vendors were told to record, in the state table."""
         from everreel.state.dynamodb_vendor import DynamoVendorTasks
 
-        return self._once(
-            "vendor_tasks",
-            lambda: DynamoVendorTasks(
-                self.settings.table,
-                clock=self.clock,
-                retention_days=self.settings.retention_days,
-            ),
-        )
+        table, days = self.settings.table, self.settings.retention_days
+        make = partial(DynamoVendorTasks, table, clock=self.clock, retention_days=days)
+        return self._once("vendor_tasks", make)
 
     @property
     def elsewhere(self) -> "Elsewhere":
         """What looks at recordings that run at vendors."""
         from everreel.supervisor.elsewhere import Elsewhere
 
-        return self._once(
-            "elsewhere",
-            lambda: Elsewhere(
-                self.vendor_tasks, self.recordings, self.services, self.bus, self.clock
-            ),
-        )
+        tasks, services = self.vendor_tasks, self.services
+        return Elsewhere(tasks, self.recordings, services, self.bus, self.clock)
 
     @property
     def services(self) -> "Mapping[ProviderName, Service]":
         """The vendors' services."""
-        return self._once("services", self._make_services)
+        from everreel.aws.secrets import read_secret
+        from everreel.vendors.services import make_services
+
+        def read() -> str:
+            return read_secret(client("secretsmanager"), self.settings.agora_secret)
+
+        return self._once("services", lambda: make_services(read, self.clock))
+
+    @property
+    def lanes(self) -> "Lanes":
+        """Who runs each lane, in the state table."""
+        from everreel.state.dynamodb_lanes import DynamoLanes
+
+        return self._once("lanes", lambda: DynamoLanes(self.settings.table, clock=self.clock))
+
+    @property
+    def tasks(self) -> "Tasks":
+        """Tasks of state machines that wait for a token."""
+        from everreel.aws.tasks import StepTasks
+
+        return self._once("tasks", lambda: StepTasks(client("stepfunctions")))
 
     @property
     def bus(self) -> "EventBus":
@@ -239,7 +331,7 @@ class Wiring:
         return self._once("bus", lambda: EventBridgeBus(self.settings.bus, client("events")))
 
     @property
-    def runner(self) -> "Runner":
+    def runner(self) -> "AwsRunner":
         """What queues laps and starts supervision."""
         from everreel.aws.runner import AwsRunner
 
@@ -248,31 +340,12 @@ class Wiring:
             lambda: AwsRunner(
                 record_function=self.settings.record_function,
                 state_machine=self.settings.state_machine,
+                lane_machine=self.settings.lane_machine,
                 functions=client("lambda"),
                 machines=client("stepfunctions"),
                 look_function=self.settings.look_function,
             ),
         )
-
-    def _make_services(self) -> "Mapping[ProviderName, Service]":
-        from everreel.aws.secrets import read_secret
-        from everreel.state.recording import ProviderName
-        from everreel.supervisor.elsewhere import Service
-        from everreel.vendors.agora import AgoraApi, CloudRecording, CloudTranscoder
-        from everreel.vendors.agora_keys import AgoraKeys
-
-        def read() -> str:
-            return read_secret(client("secretsmanager"), self.settings.agora_secret)
-
-        keys = AgoraKeys(read, self.clock)
-        made: dict[ProviderName, Service] = {}
-        for name, kind in (
-            (ProviderName.AGORA, CloudRecording),
-            (ProviderName.AGORA_TRANSCODER, CloudTranscoder),
-        ):
-            api = AgoraApi(keys, practices=kind.practices, clock=self.clock)
-            made[name] = Service(kind(api), kind.practices)
-        return made
 
     def _make_lifecycle(self) -> "Lifecycle":
         from everreel.lifecycle.at_vendors import AtVendors

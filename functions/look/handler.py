@@ -1,4 +1,4 @@
-"""Answers the state machine's question: wait, seal, or done?"""
+"""Answers the question of supervision: wait, seal, renew or done?"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Take what the machine carries; return the verdict and what to carry on."""
     order = LookOrder.model_validate(event)
-    verdict, watch = wiring().look(**order.watch.model_dump())
+    verdict, watch, name = wiring().look(**order.watch.model_dump())
     return LookAnswer(
         action=verdict.action.value,
         wait_s=verdict.wait_s,
         why=verdict.why,
         watch=WatchMessage.model_validate(watch, from_attributes=True),
+        name=name,
     ).dump()

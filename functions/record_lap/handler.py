@@ -19,6 +19,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
         order.lane,
         order.lap,
         follows=order.follows,
+        relieves=order.relieves,
+        recorder_uid=order.recorder_uid,
         request_id=context.aws_request_id,
         remaining_s=context.get_remaining_time_in_millis() / 1000,
     )

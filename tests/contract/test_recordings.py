@@ -520,6 +520,7 @@ def test_beat_when_it_tells_marks_and_playlists_then_the_lap_shows_them(
         open_k=7,
         marks=((-5, "va1b2"), (3 * SECOND, "ac3d4")),
         zero_us=-12,
+        audio_zero_us=13,
         shown=Shown(2, 1, 0, 6, 4),
     )
     recordings.beat(sid, "A", 1, progress, T0 + 3 * SECOND)
@@ -1131,28 +1132,20 @@ def test_advance_when_forward_then_moves_and_never_back(recordings: Recordings) 
         (Reason.VENDOR_FAILED, LOST, Status.ABNORMAL, Status.ABNORMAL),
     ],
 )
-def test_end_when_it_runs_elsewhere_then_ends_as_the_reason_says_and_the_name_is_free(
+def test_give_up_when_it_runs_elsewhere_then_ends_as_the_reason_says_and_the_name_is_free(
     recordings: Recordings, reason: Reason, failure: Failure | None, status: Status, final: Status
 ) -> None:
     sid = created(recordings, provider=ELSEWHERE)
-    over = recordings.end(sid, reason, failure, T0 + 5)
+    assert recordings.give_up(sid, reason, failure, T0 + 5)
+    over = found(recordings, sid)
     assert (over.status, over.reason, over.failure) == (status, reason, failure)
     assert over.ended_utc_us == T0 + 5
-    assert found(recordings, sid) == over
-    assert recordings.end(sid, Reason.FAULT, LOST, T0 + 9) == over
+    assert not recordings.give_up(sid, Reason.FAULT, LOST, T0 + 9)
     created(recordings, 2, provider=ELSEWHERE)
     assert recordings.mark_sealed(sid, T0 + 6).status is final
-    assert recordings.end(sid, Reason.FAULT, LOST, T0 + 9).reason is reason
+    assert found(recordings, sid).reason is reason
 
 
-def test_end_when_a_lap_runs_then_service_fault(recordings: Recordings) -> None:
-    sid = running(recordings)
-    with pytest.raises(ServiceFault, match="laps"):
-        recordings.end(sid, Reason.STOPPED, None, T0)
-
-
-def test_end_and_advance_when_unknown_then_not_found(recordings: Recordings) -> None:
-    with pytest.raises(RecordingNotFound):
-        recordings.end(sid_of(9), Reason.STOPPED, None, T0)
+def test_advance_when_unknown_then_not_found(recordings: Recordings) -> None:
     with pytest.raises(RecordingNotFound):
         recordings.advance(sid_of(9), Status.IN_PROGRESS)

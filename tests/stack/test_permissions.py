@@ -112,6 +112,22 @@ def test_key_of_agora_when_read_then_by_the_look_alone(either: Assembly) -> None
     assert readers_of(either, "AgoraKey") == {"look"}
 
 
+def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_else(
+    either: Assembly,
+) -> None:
+    table = either.id_of("AWS::DynamoDB::GlobalTable")
+    kept = [
+        s for s in either.function_statements("ingest_notice") if not LOG & {*many(s["Action"])}
+    ]
+    assert {action for s in kept for action in many(s["Action"])} == {
+        "dynamodb:PutItem",
+        "sqs:SendMessage",
+    }
+    for statement in kept:
+        if "dynamodb:PutItem" in many(statement["Action"]):
+            assert set(targets(either, statement["Resource"])) == {table}
+
+
 def readers_of(assembly: Assembly, starts: str) -> set[str]:
     secret = assembly.id_of("AWS::SecretsManager::Secret", starts)
     return {

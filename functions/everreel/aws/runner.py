@@ -1,15 +1,12 @@
-"""Starts laps on Lambda and supervision on Step Functions."""
+"""Starts laps on Lambda, supervision and lanes on Step Functions, and lists what runs there."""
 
 import json
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from everreel.errors import ServiceFault, ServiceUnavailable
+from everreel.aws.faults import fault
 from everreel.state.recording import LapOrder
-
-TRANSIENT = frozenset({"TooManyRequestsException", "ServiceException", "ThrottlingException"})
-"""Error codes after which the same call may succeed, besides every HTTP status from 500 on."""
 
 
 class AwsRunner:
@@ -20,17 +17,19 @@ class AwsRunner:
         *,
         record_function: str,
         state_machine: str,
+        lane_machine: str,
         functions: Any,
         machines: Any,
         look_function: str = "",
     ) -> None:
-        """Invoke `record_function` and `look_function` (alias ARNs), execute `state_machine` (ARN).
+        """Invoke `record_function` and `look_function` (alias ARNs), execute the machines (ARNs).
 
         `functions` and `machines` are boto3 clients of Lambda and Step Functions.
         """
         self._record_function = record_function
         self._look_function = look_function
         self._state_machine = state_machine
+        self._lane_machine = lane_machine
         self._functions = functions
         self._machines = machines
 
@@ -41,7 +40,9 @@ class AwsRunner:
         """
         payload: dict[str, object] = {"sid": order.sid, "lane": order.lane, "lap": order.lap}
         if order.follows:
-            payload["follows"] = order.follows
+            payload |= {"follows": order.follows, "relieves": order.relieves}
+        if order.recorder_uid:
+            payload["recorder_uid"] = order.recorder_uid
         try:
             answer = self._functions.invoke(
                 FunctionName=self._record_function,
@@ -49,7 +50,7 @@ class AwsRunner:
                 Payload=json.dumps(payload).encode(),
             )
         except (ClientError, BotoCoreError) as error:
-            raise _fault("the recorder could not be invoked", error) from error
+            raise fault("the recorder could not be invoked", error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
 
@@ -62,34 +63,54 @@ class AwsRunner:
                 Payload=json.dumps({"watch": {"sid": sid}}).encode(),
             )
         except (ClientError, BotoCoreError) as error:
-            raise _fault("no look could be asked for", error) from error
+            raise fault("no look could be asked for", error) from error
 
-    def supervise(self, sid: str) -> None:
-        """Start the supervision of a recording; its name is the sid, so a repeat changes nothing.
+    def supervise(self, sid: str, lanes: str) -> None:
+        """Start the supervision of a recording, which starts its lanes.
 
-        Raises: ServiceUnavailable, ServiceFault.
+        Its name is the sid, so a repeat changes nothing. Raises: ServiceUnavailable, ServiceFault.
         Source: StartExecution is idempotent for the same name and input while it runs, and says
         ExecutionAlreadyExists afterwards.
         """
+        self._start(self._state_machine, sid, {"watch": {"sid": sid}, "lanes": list(lanes)})
+
+    def resume_supervision(self, sid: str, name: str) -> None:
+        """Start another execution for a recording whose supervision was lost.
+
+        Raises: ServiceUnavailable, ServiceFault.
+        """
+        self._start(self._state_machine, name, {"watch": {"sid": sid}, "lanes": []})
+
+    def resume_lane(self, sid: str, lane: str, name: str) -> None:
+        """Start another execution for a lane whose own was lost.
+
+        Raises: ServiceUnavailable, ServiceFault.
+        """
+        self._start(self._lane_machine, name, {"watch": {"sid": sid, "lane": lane}})
+
+    def running(self) -> set[str]:
+        """Return the names of all executions that run. Raises: ServiceUnavailable, ServiceFault.
+
+        Source: ListExecutions is eventually consistent; what began a moment ago may be missing.
+        """
+        names: set[str] = set()
+        for machine in (self._state_machine, self._lane_machine):
+            pages = self._machines.get_paginator("list_executions").paginate(
+                stateMachineArn=machine, statusFilter="RUNNING"
+            )
+            try:
+                names.update(each["name"] for page in pages for each in page["executions"])
+            except (ClientError, BotoCoreError) as error:
+                raise fault("executions could not be listed", error) from error
+        return names
+
+    def _start(self, machine: str, name: str, told: dict[str, object]) -> None:
         try:
             self._machines.start_execution(
-                stateMachineArn=self._state_machine,
-                name=sid,
-                input=json.dumps({"watch": {"sid": sid}}),
+                stateMachineArn=machine, name=name, input=json.dumps(told)
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-                raise _fault("supervision could not be started", error) from error
+                raise fault("an execution could not be started", error) from error
         except BotoCoreError as error:
-            raise _fault("supervision could not be started", error) from error
-
-
-def _fault(what: str, error: ClientError | BotoCoreError) -> ServiceFault:
-    """Tell a service that is busy or away from one that refuses."""
-    if isinstance(error, BotoCoreError):
-        return ServiceUnavailable(f"{what}: {type(error).__name__}")
-    code = error.response["Error"]["Code"]
-    status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-    if code in TRANSIENT or status >= 500:
-        return ServiceUnavailable(f"{what}: {code}")
-    return ServiceFault(f"{what}: {code}")
+            raise fault("an execution could not be started", error) from error

@@ -50,6 +50,30 @@ class SegmentCommitted(Reply):
     lap: LapNumber
 
 
+class LapStarted(Reply):
+    """A run of the recorder was invoked after the first one."""
+
+    sid: Sid
+    lane: Lane
+    lap: LapNumber
+    follows: Annotated[
+        str | None, Field(description="The lap whose place it takes or beside which it records.")
+    ]
+    why: Annotated[str, Field(description="`planned`, or what happened: `takeover: …`.")]
+    attempt: Annotated[
+        int, Field(ge=0, description="Laps of its lane that failed in a row before it.")
+    ]
+
+
+class LapLost(Reply):
+    """A run of the recorder died without a word; the recording goes on with another one."""
+
+    sid: Sid
+    lane: Lane
+    lap: LapNumber
+    error: EventError
+
+
 class LapEnded(Reply):
     """A run of the recorder is over."""
 
@@ -87,7 +111,7 @@ class RecordingSealed(Reply):
 
 
 class RecordingFailed(Reply):
-    """A start was refused (then `sid` is empty), or a recorder died."""
+    """A start was refused (then `sid` is empty), or nobody could go on recording."""
 
     sid: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")]
     error: EventError

@@ -25,8 +25,13 @@ class LapOrderMessage(Message):
     lap: Annotated[int, Field(ge=1, description="Lap number, its fence.")]
     follows: Annotated[
         str,
-        Field(pattern=r"^([a-z][1-9][0-9]*)?$", description="The lap it succeeds; empty: none."),
+        Field(
+            pattern=r"^([a-z][1-9][0-9]*)?$",
+            description="The lap by which it finds its place; empty: none.",
+        ),
     ] = ""
+    relieves: Annotated[bool, Field(description="That lap leaves when this one commits.")] = False
+    recorder_uid: Annotated[str, Field(description="Empty: the recording's own.")] = ""
 
 
 class OutcomeMessage(Message):
@@ -59,10 +64,51 @@ class LookOrder(Message):
 class LookAnswer(Message):
     """What the state machine does next."""
 
-    action: Annotated[str, Field(description="wait, seal or done")]
+    action: Annotated[str, Field(description="wait, seal, renew or done")]
     wait_s: Annotated[int, Field(ge=0, description="Seconds until the next look.")]
     why: str
     watch: WatchMessage
+    name: Annotated[str, Field(description="Of the execution that goes on, if one is to.")] = ""
+
+
+class LaneWatchMessage(Message):
+    """What the machine of a lane carries; see `supervisor.lane.LaneWatch`."""
+
+    sid: Sid
+    lane: Annotated[str, Field(pattern=r"^[a-z]$")]
+    plans: int = 0
+    absences: int = 0
+
+
+class LostTask(BaseModel):
+    """How a task failed, in the words of Step Functions."""
+
+    Error: str = ""
+
+
+class LaneOrder(BaseModel):
+    """Asks `relay_lap` for a plan; with a token, to start the lap that is due."""
+
+    watch: LaneWatchMessage
+    owner: Annotated[str, Field(min_length=1, description="Name of the execution.")]
+    token: str = ""
+    lost: LostTask = LostTask()
+
+
+class LaneAnswer(Message):
+    """What the machine of a lane does next."""
+
+    action: Annotated[str, Field(description="run, wait, renew or done")]
+    wait_s: Annotated[int, Field(ge=0, description="Seconds until the next plan.")]
+    why: str
+    watch: LaneWatchMessage
+    name: Annotated[str, Field(description="Of the execution that goes on, if one is to.")] = ""
+
+
+class HeardAnswer(Message):
+    """What became of an event that was listened to."""
+
+    new: Annotated[bool, Field(description="False: a repeat, or about nothing that is kept.")]
 
 
 class SealOrder(Message):

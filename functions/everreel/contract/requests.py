@@ -45,6 +45,13 @@ class Media(StrEnum):
     VIDEO = "video"
 
 
+class ReliabilityWish(StrEnum):
+    """How many laps of the recorder run side by side."""
+
+    ECONOMY = "economy"
+    REDUNDANT = "redundant"
+
+
 class AcquireBody(Wire):
     """Asks for the right to start one recording."""
 
@@ -105,6 +112,15 @@ class OptionsBody(Wire):
             examples=["team/2026"],
         ),
     ] = ""
+    reliability: Annotated[
+        ReliabilityWish,
+        Field(
+            description=(
+                "`economy`: one recorder at a time; a crash costs seconds, declared as a gap. "
+                "`redundant`: two at any time, for about twice the price; one may die unnoticed."
+            )
+        ),
+    ] = ReliabilityWish.ECONOMY
 
 
 class StartWish(Wire):
@@ -138,8 +154,9 @@ class StartWish(Wire):
         RecorderUid | None,
         Field(
             description=(
-                "For a vendor: the second identity, which takes turns with `recorderUid` when a "
-                "start fails or a task is lost."
+                "Under which it joins after three recorders in a row have failed; the two then "
+                "alternate. `{recorderUid}` in the source's URL stands for the one in use. A "
+                "vendor needs it: there it takes turns when a start fails or a task is lost."
             )
         ),
     ] = None
@@ -186,6 +203,12 @@ class ListQuery(Wire):
     token: Annotated[
         str, Field(max_length=1024, description="`nextToken` of the answer before.")
     ] = ""
+
+
+class HearsayQuery(Wire):
+    """How much of what was told to show."""
+
+    limit: Annotated[int, Field(ge=1, le=200, description="Notices in the answer.")] = 50
 
 
 class DescribeQuery(Wire):

@@ -59,7 +59,7 @@ class AtVendors:
                 field="resource_id",
             )
         if sid != supervised:
-            self._runner.supervise(sid)
+            self._runner.supervise(sid, recording.lanes)
         self._tasks.put(
             VendorTask(sid, recording.provider, order, VendorWatch(sid), recording.created_utc_us)
         )

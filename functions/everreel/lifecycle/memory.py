@@ -36,7 +36,7 @@ class MemoryRunner:
         self._fail_if_told()
         self.woken.append(sid)
 
-    def supervise(self, sid: str) -> None:
+    def supervise(self, sid: str, lanes: str) -> None:  # noqa: ARG002 - a simulation has its own
         """Remember a supervision; again for the same sid changes nothing."""
         self._fail_if_told()
         if sid not in self.supervised:

@@ -22,8 +22,8 @@ class Runner(Protocol):
         """
         ...
 
-    def supervise(self, sid: str) -> None:
-        """Start the supervision of a recording; again for the same sid changes nothing.
+    def supervise(self, sid: str, lanes: str) -> None:
+        """Start the supervision of a recording and its lanes ("ab"); again changes nothing.
 
         Raises: ServiceUnavailable, after which the same call may be made again; ServiceFault.
         """

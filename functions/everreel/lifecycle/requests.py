@@ -40,8 +40,8 @@ class StartRequest:
         channel, uid: what to record.
         recorder_uid: under which identity we join; "" takes the ticket's.
         source: URL, or "" to use the deployment's template for (channel, uid).
+        backup_recorder_uid: for laps after three that failed, or a vendor; "" keeps the one.
         provider: who records.
-        backup_recorder_uid: a vendor's second identity; "" if none was given.
         vendor: what a vendor is to be told.
     """
 
@@ -52,6 +52,6 @@ class StartRequest:
     source: str
     mode: Mode
     options: Options
-    provider: ProviderName = ProviderName.EVERREEL
     backup_recorder_uid: str = ""
+    provider: ProviderName = ProviderName.EVERREEL
     vendor: VendorWish | None = None

@@ -20,6 +20,7 @@ from everreel.lifecycle.vendor_order import check_ours, order_of
 from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Page, Recordings, Ticket
 from everreel.state.recording import (
+    BY_THE_DOOR,
     FIRST_LANE,
     Lap,
     LapOrder,
@@ -27,6 +28,7 @@ from everreel.state.recording import (
     Options,
     ProviderName,
     Recording,
+    source_for,
 )
 from everreel.state.status import LIVE, Status
 
@@ -131,9 +133,10 @@ class Lifecycle:
             options=self._options_of(request),
             status=Status.STARTING,
             created_utc_us=now_us,
+            backup_recorder_uid=request.backup_recorder_uid,
             provider=request.provider,
         )
-        self._runner.supervise(wish.sid)
+        self._runner.supervise(wish.sid, wish.lanes)
         return self._begin(self._recordings.create(wish), request, supervised=wish.sid)
 
     def start_now(self, request_key: str, request: StartRequest) -> Recording:
@@ -225,7 +228,7 @@ class Lifecycle:
         if not source:
             source = self._template.replace("{channel}", request.channel)
             source = source.replace("{uid}", request.uid)
-        self._check_source(source)
+        self._check_source(source_for(source, request.recorder_uid or "0"))
         return source
 
     def _options_of(self, request: StartRequest) -> Options:
@@ -253,11 +256,11 @@ class Lifecycle:
         if recording.status not in LIVE:
             raise _too_late(sid)
         if sid != supervised:
-            self._runner.supervise(sid)
+            self._runner.supervise(sid, recording.lanes)
         order = LapOrder(sid, FIRST_LANE, 1)
         now_us = self._clock.utc_us()
         try:
-            self._recordings.invoked(sid, order.lane, order.lap, "", now_us)
+            self._recordings.invoked(sid, order.lane, order.lap, "", now_us, BY_THE_DOOR)
         except FenceLost:
             raise _too_late(sid) from None
         request_id = self._runner.invoke_lap(order)

@@ -37,6 +37,7 @@ from everreel.state.recording import (
     Options,
     ProviderName,
     Recording,
+    Reliability,
     Subscribe,
 )
 from everreel.state.status import LIVE
@@ -52,8 +53,8 @@ def start_request(wish: StartWish) -> StartRequest:
         source=wish.source or "",
         mode=Mode(wish.mode),
         options=_options(wish.options),
-        provider=ProviderName(wish.provider),
         backup_recorder_uid=wish.backup_recorder_uid or "",
+        provider=ProviderName(wish.provider),
         vendor=vendor_wish(wish),
     )
 
@@ -76,6 +77,7 @@ def _options(body: OptionsBody) -> Options:
         subscribe=Subscribe(body.subscribe),
         mp4=body.mp4,
         prefix=body.prefix,
+        reliability=Reliability(body.reliability),
     )
 
 
@@ -209,6 +211,10 @@ def _lap(lap: Lap, now_us: int) -> LapReply:
     return LapReply(
         lane=lap.lane,
         lap=lap.lap,
+        why=lap.origin.why,
+        follows=lap.origin.follows or None,
+        invoked_at=iso(lap.invoked_utc_us),
+        ended_at=_instant(lap.ended_utc_us),
         state=lap.state.value,
         request_id=lap.request_id,
         beat_age_seconds=_seconds(max(0, now_us - lap.beat_utc_us)) if beats else None,

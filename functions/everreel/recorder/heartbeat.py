@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 from everreel.clock import Clock
 from everreel.errors import EverreelError
+from everreel.recorder.task import LapTask
 from everreel.state.ports import Orders, Recordings
 from everreel.state.recording import Progress
 
 log = logging.getLogger(__name__)
+
+
+LONGEST_TURN_S = 45.0
+"""A full upload queue may hold the loop for half a minute; longer, and it hangs."""
 
 
 class Heartbeat:
@@ -30,6 +35,7 @@ class Heartbeat:
         *,
         every_s: float,
         clock: Clock,
+        task: LapTask | None = None,
     ) -> None:
         """Prepare to beat for `lap` (sid, lane, lap number) every `every_s` seconds."""
         self.stop = threading.Event()
@@ -41,6 +47,8 @@ class Heartbeat:
         self._progress = progress
         self._every_s = every_s
         self._clock = clock
+        self._task = task
+        self._turned_s = clock.monotonic()
         self._wake = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -48,6 +56,13 @@ class Heartbeat:
     def start(self) -> None:
         """Begin to beat, the first time at once."""
         self._thread.start()
+
+    def turn(self, spare_s: float = 0.0) -> None:
+        """Tell that the lap's loop goes round: a pulse without it would hide a hang.
+
+        The next turn may take `spare_s` seconds longer than usual.
+        """
+        self._turned_s = self._clock.monotonic() + spare_s
 
     def now(self) -> None:
         """Beat now: something changed that a caller waits for."""
@@ -62,7 +77,10 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._closed:
             self._wake.clear()
-            self._beat()
+            if self._clock.monotonic() - self._turned_s > LONGEST_TURN_S:
+                log.error("the lap hangs: no beat until it goes on")
+            else:
+                self._beat()
             self._wake.wait(self._every_s)
 
     def _beat(self) -> None:
@@ -78,6 +96,8 @@ class Heartbeat:
             return
         if orders.fenced:
             self.fenced.set()
+        elif self._task is not None:
+            self._task.beat()
         if orders.heir_k >= 0:
             self.heir_k = orders.heir_k
         if orders.relieved:

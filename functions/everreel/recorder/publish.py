@@ -23,6 +23,8 @@ from everreel.store.ports import ObjectStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from everreel.media.segment import Segment
+
 log = logging.getLogger(__name__)
 
 
@@ -33,10 +35,11 @@ class Publisher:
         origin_utc_us: UTC of recording timeline 0: the lap's own estimate until the first commit,
             then the one the recording holds.
         segments, bytes: committed by this lap.
+        passed: segments of ours whose buckets have an owner now, whoever it is.
         media_us: recording timeline position up to which this lap committed.
         recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
-        give_way: called with the number of each segment before it is committed; may wait.
+        give_way: called with each segment before it is committed; may wait.
         playlists: what players are shown.
     """
 
@@ -54,10 +57,11 @@ class Publisher:
         self.origin_utc_us = recording.origin_utc_us
         self.segments = 0
         self.bytes = 0
+        self.passed = 0
         self.media_us = 0
         self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
-        self.give_way: Callable[[int], None] = lambda _: None
+        self.give_way: Callable[[Segment], None] = lambda _: None
         self._sid = recording.sid
         self._order = order
         self._store = store
@@ -74,6 +78,8 @@ class Publisher:
             lap=order.lap,
         )
         self._origin_fixed = recording.origin_utc_us != 0
+        # Of laps side by side one would pay for an object that loses: a look at the row is cheaper.
+        self._stands_by = recording.options.reliability.width > 1
         self._inits: dict[int, InitRow] | None = None
         self.playlists = Playlists(
             recording, order, store=store, recordings=recordings, folder=self._folder
@@ -88,13 +94,18 @@ class Publisher:
         if not self._origin_fixed:
             self.origin_utc_us = self._recordings.set_origin(self._sid, self.origin_utc_us)
             self._origin_fixed = True
+        if self._is_taken(item.segment.k):
+            return
+        self.give_way(item.segment)
+        if self._is_taken(item.segment.k):
+            return
         wish = self._row(item, self._init_number(item))
-        self.give_way(wish.k)
         result = self._committer.commit(item.body, wish, names.content_type(wish.key))
         row = result.row
         if not result.mine:
-            log.info("segment %d was committed by another lap", row.k)
+            self._pass(row.k)
             return
+        self.passed += 1
         self.segments += 1
         self.bytes += row.size
         self.media_us = row.start_us + row.duration_us
@@ -102,6 +113,18 @@ class Publisher:
         if self.segments == 1:
             self.on_first_commit()
         self._show(row)
+
+    def _is_taken(self, k: int) -> bool:
+        """Tell whether a lap beside us had a bucket first; then there is nothing to store."""
+        if not self._stands_by or self._recordings.segment(self._sid, k) is None:
+            return False
+        self._pass(k)
+        return True
+
+    def _pass(self, k: int) -> None:
+        """Leave a bucket to the lap that had it first."""
+        self.passed += 1
+        log.info("segment %d was committed by another lap", k)
 
     def finish(self) -> None:
         """Bring the full playlist up to date: this lap adds nothing more."""

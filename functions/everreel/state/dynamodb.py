@@ -24,7 +24,8 @@ from everreel.state import dynamodb_writes as writes
 from everreel.state import moves, rows
 from everreel.state.dynamodb_table import ABSENT, Table, Write, connect
 from everreel.state.ports import Orders, Page, Ticket
-from everreel.state.recording import LapState
+from everreel.state.recording import UNKNOWN, LapState
+from everreel.state.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
     from everreel.state.recording import (
         Failure,
         Lap,
+        LapOrigin,
         Progress,
         Reason,
         Recording,
     )
-    from everreel.state.status import Status
 
 _ROUNDS = 20
 _AFTER_ALL = "~"
@@ -119,11 +120,21 @@ class DynamoRecordings:
         page = page[:limit]
         return Page(page, rows.page_token(page[-1]) if more else "")
 
-    def invoked(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> None:
+    def invoked(
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        request_id: str,
+        utc_us: int,
+        origin: LapOrigin = UNKNOWN,
+    ) -> None:
         """Note that a lap was invoked and give it the fence. Raises: FenceLost."""
         self._move_lap(
             (sid, lane, lap),
-            lambda session, known: moves.invoked(session, known, lane, lap, request_id, utc_us),
+            lambda session, known: moves.invoked(
+                session, known, lane, lap, request_id, utc_us, origin
+            ),
         )
 
     def claim(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> Recording:
@@ -186,6 +197,11 @@ class DynamoRecordings:
         for row in self._rows_of(sid, first, f"SEG#{_AFTER_ALL}"):
             yield rows.read_segment(row)
 
+    def segment(self, sid: str, k: int) -> SegmentRow | None:
+        """Return the row of bucket `k`, None while it has no owner."""
+        row = self._table.get(rows.segment_key(sid, k))
+        return None if row is None else rows.read_segment(row)
+
     def newest(self, sid: str, count: int) -> Sequence[SegmentRow]:
         """Return the last `count` rows of the index, or all if there are fewer; ascending."""
         partition = rows.recording_key(sid)[rows.PARTITION_KEY]
@@ -236,32 +252,36 @@ class DynamoRecordings:
         found = [rows.read_lap(row) for row in self._rows_of(sid, "LAP#", f"LAP#{_AFTER_ALL}")]
         return moves.oldest_first(found)
 
+    def recent_laps(self, sid: str) -> Sequence[Lap]:
+        """Return the newest laps of each lane, two at least, oldest first."""
+        recording = self._recording(sid)
+        found = [self.lap(sid, *place) for place in moves.recent_places(recording)]
+        return moves.oldest_first([lap for lap in found if lap is not None])
+
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
+        """End a live recording that no lap has open; False if it cannot be ended so."""
+        step = self._move(sid, lambda session: moves.given_up(session, reason, failure, utc_us))
+        return step is not None
+
+    def unsealed(self) -> Iterator[Recording]:
+        """Return every recording that is not sealed, oldest first."""
+        for row in self._table.of_index(rows.UNSEALED_INDEX, (rows.UNSEALED_KEY, rows.UNSEALED)):
+            yield rows.read_session(row).recording
+
     def request_stop(self, sid: str, utc_us: int) -> Recording:
         """Ask a live recording to stop. Raises: RecordingNotFound, AlreadyEnded."""
-        return self._move(
-            sid,
-            lambda session: moves.stop_requested(session, utc_us),
-            lambda session: [
-                writes.order((sid, lane, session.recording.fence[lane]), "stop")
-                for lane in sorted(session.lanes)
-            ],
-        )
+        step = self._move(sid, lambda session: moves.stop_requested(session, utc_us))
+        return self._recording(sid) if step is None else step.session.recording
 
     def advance(self, sid: str, status: Status) -> Recording:
         """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
-        return self._move(sid, lambda session: moves.told(session, status), lambda _: [])
-
-    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
-        """End a recording that runs elsewhere. Raises: RecordingNotFound, ServiceFault."""
-        return self._move(
-            sid,
-            lambda session: moves.closed(session, reason, failure, utc_us),
-            lambda session: [writes.release(session.recording)],
-        )
+        step = self._move(sid, lambda session: moves.advanced(session, status))
+        return self._recording(sid) if step is None else step.session.recording
 
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:
         """Note that the recording is sealed. Raises: RecordingNotFound, ServiceFault."""
-        return self._move(sid, lambda session: moves.sealed(session, utc_us), lambda _: [])
+        step = self._move(sid, lambda session: moves.sealed(session, utc_us))
+        return self._recording(sid) if step is None else step.session.recording
 
     def _tell(self, place: tuple[str, str, int], progress: Progress, utc_us: int) -> rows.Values:
         """Beat with a status the recording may not have reached yet; return the lap's row."""
@@ -280,24 +300,20 @@ class DynamoRecordings:
 
         return self._insist(attempt, place[0])
 
-    def _move(
-        self,
-        sid: str,
-        rule: Callable[[Session], Session | None],
-        besides: Callable[[Session], Sequence[Write]],
-    ) -> Recording:
-        """Change a recording by a rule, with other rows, all or nothing."""
+    def _move(self, sid: str, rule: Callable[[Session], Step | None]) -> Step | None:
+        """Change a recording by a rule and tell its laps; None if there is nothing to change."""
 
-        def attempt() -> Recording | None:
+        def attempt() -> tuple[Step | None] | None:
             session, revision = self._session(sid)
-            moved = rule(session)
-            if moved is None:
-                return session.recording
-            change = writes.changed(moved, revision, self._expiry())
-            outcome = self._table.transact([change, *besides(moved)])
-            return moved.recording if outcome.done else None
+            step = rule(session)
+            if step is None:
+                return (None,)
+            change = writes.moved(step, revision, None, self._expiry(), same_beat=False)
+            stop = step.session.recording.status is Status.STOP_REQUESTED
+            told = writes.stops(step.session) if stop else []
+            return (step,) if self._table.transact([*change, *told]).done else None
 
-        return self._insist(attempt, sid)
+        return self._insist(attempt, sid)[0]
 
     def _move_lap(
         self,

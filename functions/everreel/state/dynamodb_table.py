@@ -162,6 +162,14 @@ class Table:
             **start,
         )
 
+    def of_index(self, index: str, partition: tuple[str, str]) -> Iterator[Values]:
+        """Read a partition (key attribute, value) of an index in ascending order."""
+        yield from self._query(
+            IndexName=index,
+            KeyConditionExpression=f"{partition[0]} = :p",
+            ExpressionAttributeValues=attributes({":p": partition[1]}),
+        )
+
     def write(self, write: Write) -> Outcome:
         """Make one write."""
         call = {

@@ -88,6 +88,15 @@ def order(place: tuple[str, str, int], word: str) -> Write:
     )
 
 
+def stops(session: Session) -> Sequence[Write]:
+    """Tell every open lap of a recording to stop."""
+    recording = session.recording
+    return [
+        order((recording.sid, lane, recording.fence[lane]), "stop")
+        for lane in sorted(session.lanes)
+    ]
+
+
 def inheritance(place: tuple[str, str, int], heir_k: int, *, relieve: bool) -> Write:
     """Tell a running lap of its successor. Alone: only the lap's own end replaces its row now."""
     return Write(

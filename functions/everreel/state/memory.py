@@ -10,8 +10,10 @@ from everreel.state import moves
 from everreel.state.moves import Session, Step
 from everreel.state.ports import Orders, Page, Ticket
 from everreel.state.recording import (
+    UNKNOWN,
     Failure,
     Lap,
+    LapOrigin,
     LapState,
     Progress,
     Reason,
@@ -84,11 +86,19 @@ class MemoryRecordings:
         page = rest[:limit]
         return Page(page, page_token(page[-1]) if len(rest) > limit else "")
 
-    def invoked(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> None:
+    def invoked(
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        request_id: str,
+        utc_us: int,
+        origin: LapOrigin = UNKNOWN,
+    ) -> None:
         """Note that a lap was invoked and give it the fence. Raises: FenceLost."""
         with self._lock:
             session, known = self._read(sid, lane, lap)
-            step = moves.invoked(session, known, lane, lap, request_id, utc_us)
+            step = moves.invoked(session, known, lane, lap, request_id, utc_us, origin)
             if step is not None:
                 self._write(step)
 
@@ -157,6 +167,11 @@ class MemoryRecordings:
             found = [rows[k] for k in sorted(rows) if k > after]
         yield from found
 
+    def segment(self, sid: str, k: int) -> SegmentRow | None:
+        """Return the row of bucket `k`, None while it has no owner."""
+        with self._lock:
+            return self._segments.get(sid, {}).get(k)
+
     def newest(self, sid: str, count: int) -> Sequence[SegmentRow]:
         """Return the last `count` rows of the index, or all if there are fewer; ascending."""
         with self._lock:
@@ -210,34 +225,49 @@ class MemoryRecordings:
         with self._lock:
             return moves.oldest_first(list(self._laps.get(sid, {}).values()))
 
+    def recent_laps(self, sid: str) -> Sequence[Lap]:
+        """Return the newest laps of each lane, two at least, oldest first."""
+        with self._lock:
+            wanted = moves.recent_places(self._session(sid).recording)
+            laps = self._laps.get(sid, {})
+            return moves.oldest_first([laps[place] for place in wanted if place in laps])
+
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
+        """End a live recording that no lap has open; False if it cannot be ended so."""
+        with self._lock:
+            step = moves.given_up(self._session(sid), reason, failure, utc_us)
+            if step is not None:
+                self._write(step)
+            return step is not None
+
+    def unsealed(self) -> Iterator[Recording]:
+        """Return every recording that is not sealed, oldest first."""
+        with self._lock:
+            found = [session.recording for session in self._sessions.values()]
+        yield from sorted((each for each in found if not each.sealed_utc_us), key=_age)
+
     def request_stop(self, sid: str, utc_us: int) -> Recording:
         """Ask a live recording to stop. Raises: RecordingNotFound, AlreadyEnded."""
         with self._lock:
-            session = self._session(sid)
-            self._sessions[sid] = moves.stop_requested(session, utc_us) or session
+            step = moves.stop_requested(self._session(sid), utc_us)
+            if step is not None:
+                self._write(step)
             return self._sessions[sid].recording
 
     def advance(self, sid: str, status: Status) -> Recording:
         """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
         with self._lock:
-            session = self._session(sid)
-            self._sessions[sid] = moves.told(session, status) or session
-            return self._sessions[sid].recording
-
-    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
-        """End a recording that runs elsewhere. Raises: RecordingNotFound, ServiceFault."""
-        with self._lock:
-            session = self._session(sid)
-            over = moves.closed(session, reason, failure, utc_us)
-            if over is not None:
-                self._write(Step(over, released=True))
+            step = moves.advanced(self._session(sid), status)
+            if step is not None:
+                self._write(step)
             return self._sessions[sid].recording
 
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:
         """Note that the recording is sealed. Raises: RecordingNotFound, ServiceFault."""
         with self._lock:
-            session = self._session(sid)
-            self._sessions[sid] = moves.sealed(session, utc_us) or session
+            step = moves.sealed(self._session(sid), utc_us)
+            if step is not None:
+                self._write(step)
             return self._sessions[sid].recording
 
     def _session(self, sid: str) -> Session:

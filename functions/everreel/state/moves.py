@@ -20,12 +20,15 @@ from everreel.errors import (
 from everreel.state.ports import Ticket
 from everreel.state.recording import (
     NORMAL_REASONS,
+    PASSING_REASONS,
     Failure,
     Lap,
+    LapOrigin,
     LapState,
     Progress,
     Reason,
     Recording,
+    Reliability,
 )
 from everreel.state.status import LIVE, TERMINAL, Status, may_become
 
@@ -33,7 +36,8 @@ LONGEST_PAGE = 1000
 
 _BEFORE_START = frozenset({Status.NOT_STARTED, Status.INITIALISED})
 _TOLD_BY_LAPS = frozenset({Status.STARTING, Status.PARTLY_READY, Status.READY, Status.IN_PROGRESS})
-_OPEN = frozenset({LapState.INVOKED, LapState.RUNNING})
+_PASSING_CODES = frozenset({"store_too_slow"})
+"""Failures of one lap's way to the store: the next lap has a way of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,13 @@ def started(recording: Recording) -> Session:
 
 
 def invoked(
-    session: Session, lap: Lap | None, lane: str, number: int, request_id: str, utc_us: int
+    session: Session,
+    lap: Lap | None,
+    lane: str,
+    number: int,
+    request_id: str,
+    utc_us: int,
+    origin: LapOrigin,
 ) -> Step | None:
     """Note an invocation, or the request id of one noted before; None if nothing is new.
 
@@ -118,6 +128,7 @@ def invoked(
         invoked_utc_us=utc_us,
         beat_utc_us=0,
         progress=Progress(Status.STARTING),
+        origin=origin,
     )
     return _take_lane(session, new)
 
@@ -140,6 +151,7 @@ def claimed(
         invoked_utc_us=utc_us if lap is None else lap.invoked_utc_us,
         beat_utc_us=utc_us,
         progress=Progress(Status.STARTING),
+        origin=LapOrigin() if lap is None else lap.origin,
     )
     return _take_lane(session, new)
 
@@ -167,6 +179,12 @@ def told(session: Session, status: Status) -> Session | None:
     if not may_become(session.recording.status, status):
         return None
     return replace(session, recording=replace(session.recording, status=status))
+
+
+def advanced(session: Session, status: Status) -> Step | None:
+    """Move a recording that runs elsewhere forward; None if it does not move."""
+    further = told(session, status)
+    return None if further is None else Step(further)
 
 
 def check_told(progress: Progress) -> None:
@@ -202,6 +220,7 @@ def ended(
         progress=progress,
         reason=reason,
         failure=failure,
+        ended_utc_us=utc_us,
     )
     return _leave_lane(session, closed, lap.lap, utc_us)
 
@@ -223,51 +242,61 @@ def dead(
             recording.sid, lane, number, LapState.INVOKED, "", utc_us, 0, Progress(Status.STARTING)
         )
     fence = recording.fence.get(lane, 0)
-    ended_before = lap.state not in _OPEN or recording.status not in LIVE | _BEFORE_START
+    ended_before = not lap.open or recording.status not in LIVE | _BEFORE_START
     if ended_before or lap.beat_utc_us != unchanged_since:
         return None
     reason = Reason.RECORDER_DIED if lap.state is LapState.RUNNING else Reason.NEVER_STARTED
-    closed = replace(lap, state=LapState.DEAD, reason=reason, failure=failure)
+    closed = replace(lap, state=LapState.DEAD, reason=reason, failure=failure, ended_utc_us=utc_us)
     if fence > number:
         return Step(session, closed)
     return _leave_lane(session, closed, number + 1, utc_us)
 
 
 def _leave_lane(session: Session, lap: Lap, fence: int, utc_us: int) -> Step:
-    """Close the lane of a lap that has `reason`; with the last lane, the recording."""
+    """Close the lane of a lap that has `reason`; with the last lane, maybe the recording.
+
+    Where laps follow each other, a lap that merely passes leaves a recording that lives on.
+    """
     recording = replace(session.recording, fence={**session.recording.fence, lap.lane: fence})
     lanes = session.lanes - {lap.lane}
-    if lanes:
+    goes_on = (
+        recording.options.reliability is not Reliability.SINGLE
+        and recording.status is not Status.STOP_REQUESTED
+        and (lap.reason in PASSING_REASONS or (lap.failure and lap.failure.code in _PASSING_CODES))
+    )
+    if lanes or goes_on:
         return Step(Session(recording, lanes), lap)
-    then = Status.STOPPED if lap.reason in NORMAL_REASONS else Status.ABNORMAL
+    return Step(_over(recording, lap.reason, lap.failure, utc_us), lap, released=True)
+
+
+def _over(
+    recording: Recording, reason: Reason | None, failure: Failure | None, utc_us: int
+) -> Session:
+    """End a recording that no lap has open."""
+    then = Status.STOPPED if reason in NORMAL_REASONS else Status.ABNORMAL
     if recording.status in _BEFORE_START:
         recording = replace(recording, status=Status.STARTING)
     if not may_become(recording.status, then):
         raise ServiceFault(
             f"recording {recording.sid} is {recording.status.name} and cannot become {then.name}"
         )
-    over = replace(
-        recording, status=then, ended_utc_us=utc_us, reason=lap.reason, failure=lap.failure
+    return Session(
+        replace(recording, status=then, ended_utc_us=utc_us, reason=reason, failure=failure)
     )
-    return Step(Session(over), lap, released=True)
 
 
-def closed(
-    session: Session, reason: Reason, failure: Failure | None, utc_us: int
-) -> Session | None:
-    """End a recording that runs elsewhere; None if it has ended. Raises: ServiceFault."""
-    recording = session.recording
-    if session.lanes:
-        raise ServiceFault(f"recording {recording.sid} has laps: it ends with the last of them")
-    if recording.status not in LIVE:
+def given_up(session: Session, reason: Reason, failure: Failure | None, utc_us: int) -> Step | None:
+    """End a live recording that no lap has open; None if one has, or if it has ended."""
+    if session.lanes or session.recording.status not in LIVE | _BEFORE_START:
         return None
-    then = Status.STOPPED if reason in NORMAL_REASONS else Status.ABNORMAL
-    over = replace(recording, status=then, ended_utc_us=utc_us, reason=reason, failure=failure)
-    return replace(session, recording=over)
+    return Step(_over(session.recording, reason, failure, utc_us), released=True)
 
 
-def stop_requested(session: Session, utc_us: int) -> Session | None:
-    """Ask a recording to stop; None if it was asked before. Raises: AlreadyEnded."""
+def stop_requested(session: Session, utc_us: int) -> Step | None:
+    """Ask a recording to stop; None if it was asked before. Raises: AlreadyEnded.
+
+    One between two laps has nobody to wait for: it stops at once.
+    """
     recording = session.recording
     if recording.status is Status.STOP_REQUESTED:
         return None
@@ -278,10 +307,13 @@ def stop_requested(session: Session, utc_us: int) -> Session | None:
             field="sid",
         )
     asked = replace(recording, status=Status.STOP_REQUESTED, stop_requested_utc_us=utc_us)
-    return replace(session, recording=asked)
+    between = not session.lanes and recording.options.reliability is not Reliability.SINGLE
+    if between and recording.fence:
+        return Step(_over(asked, Reason.STOPPED, None, utc_us), released=True)
+    return Step(replace(session, recording=asked))
 
 
-def sealed(session: Session, utc_us: int) -> Session | None:
+def sealed(session: Session, utc_us: int) -> Step | None:
     """Note that a recording is sealed; None if it was. Raises: ServiceFault."""
     recording = session.recording
     if recording.sealed_utc_us:
@@ -292,7 +324,20 @@ def sealed(session: Session, utc_us: int) -> Session | None:
             " seal it after its last lap has ended or was declared dead"
         )
     status = Status.EXITED if recording.status is Status.STOPPED else recording.status
-    return replace(session, recording=replace(recording, status=status, sealed_utc_us=utc_us))
+    done = replace(recording, status=status, sealed_utc_us=utc_us)
+    return Step(replace(session, recording=done))
+
+
+def recent_places(recording: Recording) -> list[tuple[str, int]]:
+    """Return lane and number of the newest laps of each lane, two at least, if there were any.
+
+    A buried lap leaves its fence one above its number, every other one at it.
+    """
+    return [
+        (lane, number)
+        for lane, fence in sorted(recording.fence.items())
+        for number in range(max(1, fence - 2), fence + 1)
+    ]
 
 
 def oldest_first(laps: Sequence[Lap]) -> list[Lap]:

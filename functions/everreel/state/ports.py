@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from everreel.media.index import InitRow, SegmentRow
-from everreel.state.recording import Failure, Lap, Progress, Reason, Recording
+from everreel.state.recording import (
+    UNKNOWN,
+    Failure,
+    Lap,
+    LapOrigin,
+    Progress,
+    Reason,
+    Recording,
+)
 from everreel.state.status import Status
 
 
@@ -83,8 +91,16 @@ class Recordings(Protocol):
         """List an app's recordings, newest first. Raises: InvalidRequest for a foreign token."""
         ...
 
-    def invoked(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> None:
-        """Note that lap `lap` of `lane` was invoked and give it the fence.
+    def invoked(
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        request_id: str,
+        utc_us: int,
+        origin: LapOrigin = UNKNOWN,
+    ) -> None:
+        """Note that lap `lap` of `lane` was invoked, and why, and give it the fence.
 
         Idempotent per (lane, lap); noted before the invocation with request id "", a second note
         fills it in. A lap that runs already stays as it is.
@@ -136,6 +152,10 @@ class Recordings(Protocol):
         """Return the index in ascending order of k, from the first k greater than `after`."""
         ...
 
+    def segment(self, sid: str, k: int) -> SegmentRow | None:
+        """Return the row of bucket `k`, None while it has no owner."""
+        ...
+
     def newest(self, sid: str, count: int) -> Sequence[SegmentRow]:
         """Return the last `count` rows of the index, or all if there are fewer; ascending."""
         ...
@@ -161,7 +181,9 @@ class Recordings(Protocol):
         """Close a lap; with the last lane of the recording, move it to STOPPED or ABNORMAL.
 
         A lane is open while its newest lap is invoked or running. STOPPED for normal reasons,
-        ABNORMAL otherwise; releases (app, channel, recorder uid).
+        ABNORMAL otherwise; releases (app, channel, recorder uid). Where laps follow each other,
+        a lap that passes (handed over, out of time, failed) leaves a recording that is live with
+        no lane open, unless it was asked to stop.
         A repeat changes nothing. Raises: FenceLost if the lap was declared dead or fenced before.
         """
         ...
@@ -173,8 +195,9 @@ class Recordings(Protocol):
 
         Raises its fence so that a zombie cannot write; with the last lane the recording becomes
         ABNORMAL with reason `recorder_died` (`never_started` if it was never claimed) and releases
-        the name. False if the lap moved meanwhile or is closed. A lap that was not even noted (its
-        starter died) is closed with `unchanged_since` 0.
+        the name, unless laps follow each other and nobody asked it to stop. False if the lap moved
+        meanwhile or is closed. A lap that was not even noted (its starter died) is closed with
+        `unchanged_since` 0.
         Raises: RecordingNotFound.
         """
         ...
@@ -187,22 +210,38 @@ class Recordings(Protocol):
         """Return the laps of a recording, oldest first."""
         ...
 
+    def recent_laps(self, sid: str) -> Sequence[Lap]:
+        """Return the newest laps of each lane, two at least, oldest first: what is judged by.
+
+        Reads the same few rows however long the recording is. Raises: RecordingNotFound.
+        """
+        ...
+
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
+        """End a live recording that no lap has open; False if one has, or if it has ended.
+
+        Moves it as `end_lap` would with the last lane. Raises: RecordingNotFound.
+        """
+        ...
+
+    def unsealed(self) -> Iterator[Recording]:
+        """Return every recording that is not sealed, of all apps, oldest first.
+
+        Follows the other writes within a moment, and costs what the answer holds.
+        """
+        ...
+
     def request_stop(self, sid: str, utc_us: int) -> Recording:
-        """Ask a live recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
+        """Ask a live recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded.
+
+        One that is between two laps is STOPPED at once.
+        """
         ...
 
     def advance(self, sid: str, status: Status) -> Recording:
         """Move the status of a recording that runs elsewhere forward; backward changes nothing.
 
         Raises: RecordingNotFound.
-        """
-        ...
-
-    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
-        """End a recording that runs elsewhere: to STOPPED or ABNORMAL, as `end_lap` does.
-
-        Releases (app, channel, recorder uid). Repeatable. Raises: RecordingNotFound; ServiceFault
-        if a lane is open.
         """
         ...
 

@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import quote
 
 from everreel.errors import EverreelError
 from everreel.media.hls import Shown
 from everreel.media.index import Container
 from everreel.state.status import Status
 
+RECORDER_UID = "{recorderUid}"
+"""In a source's URL: where servers want to know who it is that plays."""
+
 FIRST_LANE = "a"
-"""Every recording has this lane; a redundant one has more."""
+"""The lane of every recording's first lap."""
 
 
 class ProviderName(StrEnum):
@@ -32,6 +36,28 @@ class Subscribe(StrEnum):
     BOTH = "both"
     AUDIO = "audio"
     VIDEO = "video"
+
+
+class Reliability(StrEnum):
+    """How many laps of a recording run side by side, and whether laps follow each other at all."""
+
+    SINGLE = "single"
+    ECONOMY = "economy"
+    REDUNDANT = "redundant"
+
+    @property
+    def width(self) -> int:
+        """Laps that record at the same time, hand-overs apart."""
+        return 2 if self is Reliability.REDUNDANT else 1
+
+    @property
+    def lanes(self) -> str:
+        """The lanes that laps take in turn: one more than record, so that a hand-over has room.
+
+        Each lane runs one lap at a time, so the fence that a new lap takes never touches the one
+        that it relieves.
+        """
+        return "a" if self is Reliability.SINGLE else "abc"[: self.width + 1]
 
 
 class Reason(StrEnum):
@@ -63,6 +89,18 @@ NORMAL_REASONS = frozenset(
 )
 
 
+PASSING_REASONS = frozenset(
+    {
+        Reason.LAP_LIMIT,
+        Reason.HANDED_OVER,
+        Reason.FAULT,
+        Reason.RECORDER_DIED,
+        Reason.NEVER_STARTED,
+    }
+)
+"""Ends of a lap that are not the end of its recording, if laps follow each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the caller chose, with the defaults of the native API.
@@ -75,6 +113,7 @@ class Options:
         subscribe: media to record.
         mp4: whether seal also makes `recording.mp4`.
         prefix: leading part of every object name, without slashes at its ends; may be empty.
+        reliability: how laps follow each other; single: one lap is all.
     """
 
     segment_s: int = 6
@@ -84,6 +123,7 @@ class Options:
     subscribe: Subscribe = Subscribe.BOTH
     mp4: bool = True
     prefix: str = ""
+    reliability: Reliability = Reliability.SINGLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +147,7 @@ class Recording:
 
     Attributes:
         status: place in the life cycle; only `state.status` says which moves are legal.
+        backup_recorder_uid: under which a lap joins after three that failed; they alternate.
         fence: per lane the lap number that may write; a lane not named has fence 0.
         request_id: of the asynchronous invocation that records.
         origin_utc_us: UTC of recording timeline 0; 0 until the first keyframe.
@@ -133,7 +174,23 @@ class Recording:
     sealed_utc_us: int = 0
     reason: Reason | None = None
     failure: Failure | None = None
+    backup_recorder_uid: str = ""
     provider: ProviderName = ProviderName.EVERREEL
+
+    @property
+    def lanes(self) -> str:
+        """The lanes that need a machine to run laps; none at a vendor."""
+        ours = self.provider is ProviderName.EVERREEL
+        return self.options.reliability.lanes if ours else ""
+
+    def source_for(self, recorder_uid: str) -> str:
+        """Return the source's URL as a lap under this uid ("": the recording's own) opens it."""
+        return source_for(self.source, recorder_uid or self.recorder_uid)
+
+
+def source_for(source: str, recorder_uid: str) -> str:
+    """Fill in the recorder uid where a source's URL asks for it."""
+    return source.replace(RECORDER_UID, quote(recorder_uid, safe=""))
 
 
 class LapState(StrEnum):
@@ -164,8 +221,9 @@ class Progress:
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         marks: the newest landmarks of each medium on the recording timeline: by them a joining lap
             finds its place to the microsecond.
-        zero_us: where recording timeline 0 lies on the source's own clock, None until known: what
-            a lap goes by that takes over from a dead one.
+        zero_us, audio_zero_us: where recording timeline 0 lies on the source's own clock of the
+            pictures and of the sound, None until known: what a lap goes by that takes over from a
+            dead one.
         shown: where the playlists stand, None before the first segment.
     """
 
@@ -182,6 +240,7 @@ class Progress:
     shift_k: int = 0
     marks: tuple[tuple[int, str], ...] = ()
     zero_us: int | None = None
+    audio_zero_us: int | None = None
     shown: Shown | None = None
 
 
@@ -190,13 +249,18 @@ class LapOrder:
     """Which lap an invocation is to run.
 
     Attributes:
-        follows: the lap it succeeds, lane and number in one word ("a1"); "" for the first.
+        follows: the lap by which it finds its place, lane and number in one word ("a1"); "" for
+            the first, which makes the place.
+        relieves: that lap leaves once this one has committed.
+        recorder_uid: under which it joins, if not under the recording's own.
     """
 
     sid: str
     lane: str
     lap: int
     follows: str = ""
+    relieves: bool = False
+    recorder_uid: str = ""
 
     @property
     def name(self) -> str:
@@ -210,8 +274,39 @@ def parse_lap(name: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class LapOrigin:
+    """Why a lap was started.
+
+    Attributes:
+        why: in a few words, for whoever reads a query.
+        follows: the lap by which it finds its place, "" for none.
+        relieves: that lap leaves once this one has committed.
+        attempt: laps before it in this lane that failed in a row without a segment.
+        recorder_uid: under which it joins, "" for the recording's own.
+    """
+
+    why: str = ""
+    follows: str = ""
+    relieves: bool = False
+    attempt: int = 0
+    recorder_uid: str = ""
+
+
+BY_THE_DOOR = LapOrigin("first")
+"""The first lap of every recording: the door that starts it invokes it."""
+
+
+UNKNOWN = LapOrigin()
+
+
+@dataclass(frozen=True, slots=True)
 class Lap:
-    """One recorder run in one function invocation. `beat_utc_us` is 0 until it is claimed."""
+    """One recorder run in one function invocation.
+
+    Attributes:
+        beat_utc_us: its newest beat, 0 until it is claimed.
+        ended_utc_us: when it ended or was declared dead, 0 before.
+    """
 
     sid: str
     lane: str
@@ -223,6 +318,18 @@ class Lap:
     progress: Progress
     reason: Reason | None = None
     failure: Failure | None = None
+    ended_utc_us: int = 0
+    origin: LapOrigin = UNKNOWN
+
+    @property
+    def open(self) -> bool:
+        """Whether it may still record."""
+        return self.state in {LapState.INVOKED, LapState.RUNNING}
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended as no lap should: somebody has to take over."""
+        return not self.open and self.reason not in NORMAL_REASONS
 
     @property
     def name(self) -> str:

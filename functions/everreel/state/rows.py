@@ -8,11 +8,14 @@ One table, keys `PK` and `SK`:
     segment     REC#<sid>                              SEG#<k:010d>
     ticket      TICKET#<resource id>                   TICKET
     live name   LIVE#<app>#<channel>#<recorder uid>    LIVE
+    lane        REC#<sid>                              LANE#<lane>
     notice      as `state.notices` says
     vendor      as `state.vendor` says
 
 Index `by_app` (keys `gsi_pk` = `APP#<app>`, `gsi_sk` = `<created_utc_us:020d>#<sid>`, all
-attributes) holds recordings alone. `expires_at` (seconds since the epoch) is the TTL attribute.
+attributes) holds recordings alone. Index `unsealed` (keys `open_pk` = `UNSEALED`, `gsi_sk`, all
+attributes) holds those that are not sealed: whoever is sealed has no `open_pk`. `expires_at`
+(seconds since the epoch) is the TTL attribute.
 Segment rows are the many: their attributes have one letter, so that a row costs one write unit.
 """
 
@@ -32,6 +35,7 @@ from everreel.state.ports import Ticket
 from everreel.state.recording import (
     Failure,
     Lap,
+    LapOrigin,
     LapState,
     Mode,
     Options,
@@ -39,6 +43,7 @@ from everreel.state.recording import (
     ProviderName,
     Reason,
     Recording,
+    Reliability,
     Subscribe,
 )
 from everreel.state.status import Status
@@ -48,6 +53,9 @@ SORT_KEY = "SK"
 INDEX = "by_app"
 INDEX_PARTITION_KEY = "gsi_pk"
 INDEX_SORT_KEY = "gsi_sk"
+UNSEALED_INDEX = "unsealed"
+UNSEALED_KEY = "open_pk"
+UNSEALED = "UNSEALED"
 EXPIRES = "expires_at"
 
 Values = dict[str, Any]
@@ -117,6 +125,11 @@ def lap_key(sid: str, lane: str, lap: int) -> Values:
     return {PARTITION_KEY: f"REC#{sid}", SORT_KEY: f"LAP#{lane}#{lap:06d}"}
 
 
+def lane_key(sid: str, lane: str) -> Values:
+    """Return the key of who runs a lane."""
+    return {PARTITION_KEY: f"REC#{sid}", SORT_KEY: f"LANE#{lane}"}
+
+
 def init_key(sid: str, number: int) -> Values:
     """Return the key of an init segment."""
     return {PARTITION_KEY: f"REC#{sid}", SORT_KEY: f"INIT#{number:06d}"}
@@ -176,6 +189,7 @@ def session_values(session: Session) -> Values:
     return {
         **asdict(recording),
         **index_key(recording.app, recording.created_utc_us, recording.sid),
+        **({} if recording.sealed_utc_us else {UNSEALED_KEY: UNSEALED}),
         "lanes": sorted(session.lanes),
     }
 
@@ -197,6 +211,7 @@ def read_session(row: Values) -> Session:
                 **options,
                 "container": Container(options["container"]),
                 "subscribe": Subscribe(options["subscribe"]),
+                "reliability": Reliability(options["reliability"]),
             }
         ),
         status=Status(row["status"]),
@@ -209,6 +224,7 @@ def read_session(row: Values) -> Session:
         sealed_utc_us=row["sealed_utc_us"],
         reason=_reason(row["reason"]),
         failure=_failure(row["failure"]),
+        backup_recorder_uid=row["backup_recorder_uid"],
         provider=ProviderName(row.get("provider", ProviderName.EVERREEL)),
     )
     return Session(recording, frozenset(row["lanes"]))
@@ -232,6 +248,8 @@ def read_lap(row: Values) -> Lap:
         progress=_read_progress(row["progress"]),
         reason=_reason(row["reason"]),
         failure=_failure(row["failure"]),
+        ended_utc_us=row["ended_utc_us"],
+        origin=LapOrigin(**row["origin"]),
     )
 
 

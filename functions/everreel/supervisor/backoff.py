@@ -12,6 +12,27 @@ SUSPECT_S = (5, 10, 15)
 STEADY_S = (60, 60, 90, 120)
 """Between looks at a lap that beats; the last one repeats."""
 
+RESTART_S = (1, 2, 4, 9)
+"""Between the end of a lap that failed and the start of the next; the last one repeats."""
+
+TRIES_PER_UID = 3
+"""Laps that may fail in a row under one recorder uid; then the other one has its turn."""
+
+ABANDONED_S = 600
+"""A recording on which no lap was open for so long is ended by its looks."""
+
+MOST_LOOKS = 1500
+"""Of one execution: each makes up to 14 events of at most 25,000; then another execution goes on.
+
+Source: AWS Step Functions quotas, "Maximum execution history size".
+"""
+
+MOST_FAILURES = 12
+"""Laps that failed in a row without a segment, after which nobody takes over any more."""
+
+BETWEEN_S = 15
+"""Between looks at a recording that no lap has open."""
+
 STOPPING_S = 5
 """Between looks while a stop is being carried out."""
 

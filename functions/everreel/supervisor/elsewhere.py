@@ -205,7 +205,8 @@ class Elsewhere:
         sid, now_us = recording.sid, self.clock.utc_us()
         if recording.status in LIVE:
             reason, failure = endings.outcome(recording, task)
-            recording = self.recordings.end(sid, reason, failure, now_us)
+            self.recordings.give_up(sid, reason, failure, now_us)
+            recording = self.recordings.find(sid) or recording
         if task is not None and not task.ending:
             # The recording was given up before its task was ordered: nobody will tend it.
             gone = replace(task, ending=Ending.NEVER_STARTED.value)

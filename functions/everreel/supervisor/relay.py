@@ -1,72 +1,122 @@
-"""When the next lap of a recording starts, and after whom. Pure: the state machine's clock decides.
+"""When the next lap of a lane starts, beside whom and why. Pure.
 
-Lanes alternate, so that the fence of the new lap never touches the one that leaves. No lap starts
-its successor: the looks do, whichever comes at or after the planned instant.
+Laps follow each other at a fixed distance, each on the lane that has been idle for longest, so
+that as many record at any time as the recording's reliability wants. No lap starts its successor:
+the machine of each lane asks here, and the answer follows from the rows alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil
 
 from everreel.clock import MICROSECONDS
-from everreel.state.recording import Lap, LapOrder, LapState, Recording
+from everreel.state.recording import (
+    FIRST_LANE,
+    UNKNOWN,
+    Lap,
+    LapOrder,
+    LapOrigin,
+    LapState,
+    Recording,
+)
 from everreel.state.status import LIVE, Status
-
-LANES = "ab"
+from everreel.supervisor.backoff import (
+    CONFIRMED_WITHIN_S,
+    MOST_FAILURES,
+    RESTART_S,
+    TRIES_PER_UID,
+    wait_s,
+)
 
 PULSE_LOST_S = 15
 """A lap beats every 3 s: five beats missing is no jitter."""
 
-SHOW_UP_S = 30
-"""A successor that was invoked and not seen for so long is given up for another."""
+SILENT_S = 10
+"""The same for a lap whose task has heard nothing for as long as a task waits."""
 
-REPEAT_S = 5
-"""A successor that was noted and never invoked (its look died between) is invoked again."""
+SHOW_UP_S = 30
+"""A lap that was invoked and not seen for so long is given up for another."""
+
+DOOR_S = 5
+"""The door that starts a recording invokes its first lap; only if it died on the way, a lane."""
+
+IN_TURN_S = 10
+"""Between the times at which idle lanes step in one after the other, each if the last did not."""
+
+LONGEST_WAIT_S = 900
+"""No lane waits longer than a lap lasts before it looks again."""
+
+DIED = "LapDied"
+"""Error of a task whose lap's invocation is known to have failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """A lap to start at `at_us` (UTC, microseconds since the epoch) or as soon after as possible.
+class Pace:
+    """How long a lap records, and for how long two record side by side at a hand-over. Seconds."""
+
+    lap_s: float
+    overlap_s: float
+
+    def period_us(self, width: int) -> int:
+        """Return the time from one lap's start to the next, microseconds."""
+        return max(1, round((self.lap_s - self.overlap_s) / width * MICROSECONDS))
+
+
+class Act(StrEnum):
+    """What a lane does next."""
+
+    RUN = "run"
+    WAIT = "wait"
+    BURY = "bury"
+    GIVE_UP = "give_up"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a lane.
 
     Attributes:
-        order: what the lap is told.
-        why: in a few words.
+        act: what to do.
+        why: in a few words, for whoever reads the machine.
+        wait_s: for WAIT.
+        order: for RUN: the lap to run, or one that runs and nobody waits for.
+        origin: for RUN: why it was started.
+        lap: for BURY: whom.
     """
 
-    order: LapOrder
-    at_us: int
+    act: Act
     why: str
+    wait_s: int = 0
+    order: LapOrder | None = None
+    origin: LapOrigin = UNKNOWN
+    lap: Lap | None = None
 
 
-def plan(recording: Recording, laps: Sequence[Lap], now_us: int, period_s: int) -> Start | None:
-    """Tell which lap starts next and when; None if none is to be started as things stand.
+def next_step(
+    lane: str, recording: Recording, laps: Sequence[Lap], now_us: int, pace: Pace, lost: str = ""
+) -> Step:
+    """Tell what a lane does next.
 
     Args:
+        lane: which one.
         recording: its row.
-        laps: its laps, oldest first.
+        laps: the newest laps of each lane, oldest first.
         now_us: UTC, microseconds since the epoch.
-        period_s: seconds from a lap's invocation to its successor's; 0 for no relay.
+        pace: of the laps.
+        lost: error with which the task of the lane's newest lap ended, "" if it did not fail.
     """
-    if not period_s or recording.status not in LIVE or recording.status is Status.STOP_REQUESTED:
-        return None
-    running = [lap for lap in laps if lap.state is LapState.RUNNING]
-    if not running:
-        return None
-    base = running[-1]
-    at_us = base.invoked_utc_us + period_s * MICROSECONDS
-    why = "its time is nearly up"
-    if all(is_lost(lap, now_us) for lap in running):
-        at_us, why = min(at_us, now_us), "it does not beat any more"
-    lane = LANES[1 - LANES.index(base.lane)]
-    pending = [lap for lap in laps if lap.state is LapState.INVOKED and lap.lane == lane]
-    if pending:
-        known = pending[-1]
-        if not known.request_id:
-            again_us = known.invoked_utc_us + REPEAT_S * MICROSECONDS
-            return Start(_order(recording, lane, known.lap, base), again_us, "it was not invoked")
-        at_us = max(at_us, known.invoked_utc_us + SHOW_UP_S * MICROSECONDS)
-    used = max((lap.lap for lap in laps if lap.lane == lane), default=0)
-    number = max(used + 1, recording.fence.get(lane, 0))
-    return Start(_order(recording, lane, number, base), at_us, f"{base.name}: {why}")
+    if recording.status not in LIVE:
+        return Step(Act.DONE, "the recording has ended")
+    own = _newest(laps, lane)
+    if own is not None and own.open:
+        return _tend(recording, own, now_us, lost)
+    if recording.status is Status.STOP_REQUESTED:
+        return Step(Act.DONE, "the recording is stopping")
+    if not laps:
+        return _first(lane, recording, now_us)
+    return _Turn(lane, recording, laps, own, now_us, pace).step()
 
 
 def is_lost(lap: Lap, now_us: int) -> bool:
@@ -74,5 +124,153 @@ def is_lost(lap: Lap, now_us: int) -> bool:
     return now_us - lap.beat_utc_us > PULSE_LOST_S * MICROSECONDS
 
 
-def _order(recording: Recording, lane: str, number: int, base: Lap) -> LapOrder:
-    return LapOrder(recording.sid, lane, number, follows=base.name)
+def _newest(laps: Sequence[Lap], lane: str) -> Lap | None:
+    return next((lap for lap in reversed(laps) if lap.lane == lane), None)
+
+
+def _tend(recording: Recording, own: Lap, now_us: int, lost: str) -> Step:
+    """The lane's lap is open: wait for its task, unless it is dead."""
+    silent_s = (now_us - max(own.invoked_utc_us, own.beat_utc_us)) / MICROSECONDS
+    if lost == DIED:
+        return Step(Act.BURY, "its invocation failed", lap=own)
+    if lost and silent_s > SILENT_S:
+        return Step(Act.BURY, f"its task ended with {lost}", lap=own)
+    if own.state is LapState.RUNNING and is_lost(own, now_us):
+        return Step(Act.BURY, "it does not beat any more", lap=own)
+    if own.state is LapState.INVOKED and silent_s > SHOW_UP_S:
+        return Step(Act.BURY, "it was never seen", lap=own)
+    known = own.origin
+    order = LapOrder(
+        recording.sid, own.lane, own.lap, known.follows, known.relieves, known.recorder_uid
+    )
+    return Step(Act.RUN, "it is under way", order=order, origin=known)
+
+
+def _first(lane: str, recording: Recording, now_us: int) -> Step:
+    """Nothing was ever invoked: that is the door's to do, and the first lane's if it died."""
+    late_us = recording.created_utc_us + DOOR_S * MICROSECONDS - now_us
+    if lane != FIRST_LANE or late_us > 0:
+        return Step(Act.WAIT, "waiting for the first lap", wait_s=1)
+    order = LapOrder(recording.sid, lane, max(1, recording.fence.get(lane, 0)))
+    why = "nobody started the first lap"
+    return Step(Act.RUN, why, order=order, origin=LapOrigin(why))
+
+
+class _Turn:
+    """The case of an idle lane."""
+
+    def __init__(
+        self,
+        lane: str,
+        recording: Recording,
+        laps: Sequence[Lap],
+        own: Lap | None,
+        now_us: int,
+        pace: Pace,
+    ) -> None:
+        self._lane = lane
+        self._recording = recording
+        self._laps = laps
+        self._own = own
+        self._now_us = now_us
+        self._reliability = recording.options.reliability
+        self._width = self._reliability.width
+        self._period_us = pace.period_us(self._width)
+        self._live = [lap for lap in laps if lap.open and lap.lane != lane and self._is_well(lap)]
+
+    def _is_well(self, lap: Lap) -> bool:
+        if lap.state is LapState.RUNNING:
+            return not is_lost(lap, self._now_us)
+        return self._now_us - lap.invoked_utc_us <= SHOW_UP_S * MICROSECONDS
+
+    def step(self) -> Step:
+        """Tell what the lane does."""
+        own, live = self._own, self._live
+        if self._never_started():
+            why = f"no sign of life {CONFIRMED_WITHIN_S} s after the start"
+            return Step(Act.GIVE_UP, why)
+        if len(live) >= self._width:
+            newest_us = max(lap.invoked_utc_us for lap in self._laps)
+            return self._at(newest_us + self._period_us + self._turn_us(), "planned", 0)
+        if own is not None and own.failed:
+            return self._take_over(own)
+        if own is not None and not live:
+            return self._wait_for_end(own)
+        moved_us = max(max(lap.invoked_utc_us, lap.ended_utc_us) for lap in self._laps)
+        return self._at(moved_us + self._turn_us(), "one more is to record", 0)
+
+    def _never_started(self) -> bool:
+        """Tell whether laps are invoked and none was ever seen."""
+        age_us = self._now_us - self._recording.created_utc_us
+        seen = any(lap.beat_utc_us for lap in self._laps)
+        waiting = self._recording.status is Status.STARTING and not self._live
+        return waiting and not seen and age_us >= CONFIRMED_WITHIN_S * MICROSECONDS
+
+    def _take_over(self, own: Lap) -> Step:
+        attempt = 1 if own.progress.segments else own.origin.attempt + 1
+        if attempt > MOST_FAILURES and not self._live:
+            return Step(Act.GIVE_UP, f"{MOST_FAILURES} laps failed in a row")
+        why = f"takeover: {own.name} {own.reason.value if own.reason else 'failed'}"
+        pause_s = wait_s(RESTART_S, attempt - 1)
+        return self._at(own.ended_utc_us + pause_s * MICROSECONDS, why, attempt)
+
+    def _wait_for_end(self, own: Lap) -> Step:
+        """Our lap ended in order and nobody else is well.
+
+        Either another lane's lap is dead, which is for that lane to mend, and for us only if it
+        does not; or the recording ends, which its row says in a moment.
+        """
+        others = [lap for lap in self._laps if lap.lane != self._lane]
+        moved_us = max(max(lap.beat_utc_us, lap.ended_utc_us) for lap in [own, *others])
+        due_us = moved_us + (SHOW_UP_S + PULSE_LOST_S) * MICROSECONDS + self._turn_us()
+        return self._at(due_us, "takeover: no lap records", 0)
+
+    def _turn_us(self) -> int:
+        """Return how long this lane leaves the turn to those that come before it."""
+        lanes = [lane for lane in self._reliability.lanes if not self._is_busy(lane)]
+        lanes.sort(key=self._rank)
+        place = lanes.index(self._lane) if self._lane in lanes else len(lanes)
+        wanted = max(1, self._width - len(self._live))
+        return max(0, place - wanted + 1) * IN_TURN_S * MICROSECONDS
+
+    def _is_busy(self, lane: str) -> bool:
+        newest = _newest(self._laps, lane)
+        return newest is not None and newest.open
+
+    def _rank(self, lane: str) -> tuple[bool, int, str]:
+        newest = _newest(self._laps, lane)
+        failed = newest is not None and newest.failed
+        return not failed, newest.invoked_utc_us if newest else 0, lane
+
+    def _at(self, due_us: int, why: str, attempt: int) -> Step:
+        left_s = ceil((due_us - self._now_us) / MICROSECONDS)
+        if left_s > 0:
+            return Step(Act.WAIT, f"next: {why}", wait_s=min(left_s, LONGEST_WAIT_S))
+        follows, relieves = self._beside_whom()
+        uid = self._uid(attempt)
+        sid, lane = self._recording.sid, self._lane
+        used = self._own.lap if self._own is not None else 0
+        number = max(used + 1, self._recording.fence.get(lane, 0))
+        return Step(
+            Act.RUN,
+            why,
+            order=LapOrder(sid, lane, number, follows, relieves, uid),
+            origin=LapOrigin(why, follows, relieves, attempt, uid),
+        )
+
+    def _beside_whom(self) -> tuple[str, bool]:
+        """Return the lap by which the new one finds its place, and whether that one then leaves.
+
+        The oldest that records is the one to leave; of laps that are gone, the one that got
+        farthest knows best.
+        """
+        well = [lap for lap in self._live if lap.state is LapState.RUNNING]
+        if well:
+            return well[0].name, len(well) >= self._width
+        got = [lap for lap in self._laps if lap.progress.received_us or lap.progress.segments]
+        farthest = max(got, key=lambda lap: lap.progress.received_us, default=None)
+        return ("" if farthest is None else farthest.name), False
+
+    def _uid(self, attempt: int) -> str:
+        turns = attempt // TRIES_PER_UID
+        return self._recording.backup_recorder_uid if turns % 2 else ""

@@ -12,8 +12,11 @@ from everreel.clock import MICROSECONDS
 from everreel.state.recording import Lap, LapState, Recording
 from everreel.state.status import LIVE, Status
 from everreel.supervisor.backoff import (
+    ABANDONED_S,
+    BETWEEN_S,
     CONFIRM_S,
     CONFIRMED_WITHIN_S,
+    MOST_LOOKS,
     STEADY_S,
     STOPPING_S,
     SUSPECT_S,
@@ -30,6 +33,8 @@ class Action(StrEnum):
 
     WAIT = "wait"
     BURY = "bury"
+    GIVE_UP = "give_up"
+    RENEW = "renew"
     SEAL = "seal"
     DONE = "done"
 
@@ -76,13 +81,14 @@ def judge(
         return Verdict(Action.DONE, 0, "sealed"), seen
     if recording.status not in LIVE:
         return Verdict(Action.SEAL, 0, f"status {recording.status.value}: ready to seal"), seen
+    if seen.looks >= MOST_LOOKS:
+        return Verdict(Action.RENEW, 0, "another execution goes on"), seen
     lap = in_question(laps, now_us)
     if lap is None or lap.state is LapState.INVOKED:
         since_us = recording.created_utc_us if len(laps) < 2 or lap is None else lap.invoked_utc_us
         return _judge_start(seen, since_us, now_us)
     if lap.state is not LapState.RUNNING:
-        # The row of the recording follows the lap's in a moment.
-        return Verdict(Action.WAIT, STOPPING_S, "the lap has ended"), seen
+        return _judge_between(seen, laps, now_us)
     return _judge_pulse(seen, recording, lap, now_us)
 
 
@@ -93,6 +99,15 @@ def in_question(laps: Sequence[Lap], now_us: int) -> Lap | None:
     late = [lap for lap in laps if lap.state is LapState.INVOKED and lap.invoked_utc_us <= late_us]
     running = [lap for lap in laps if lap.state is LapState.RUNNING]
     return next(iter([*late, *lost, *reversed(running), *reversed(laps)]), None)
+
+
+def _judge_between(watch: Watch, laps: Sequence[Lap], now_us: int) -> tuple[Verdict, Watch]:
+    """No lap is open: the lanes start another one, or the recording's row follows in a moment."""
+    since_us = max(max(lap.ended_utc_us, lap.invoked_utc_us) for lap in laps)
+    if now_us - since_us > ABANDONED_S * MICROSECONDS:
+        return Verdict(Action.GIVE_UP, 0, f"no lap for {ABANDONED_S} s"), watch
+    watch = replace(watch, steady=0)
+    return Verdict(Action.WAIT, BETWEEN_S, "between two laps"), watch
 
 
 def _judge_absence(watch: Watch) -> tuple[Verdict, Watch]:

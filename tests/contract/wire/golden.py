@@ -79,7 +79,7 @@ SAMPLES: Mapping[Happening, Reply] = {
         task="1f2e3d4c5b6a79880102030405060708",
         event=31,
         uid="101",
-        mark="s000000000012",
+        mark="last",
         channel="lobby",
         at="2026-01-01T00:00:01.250Z",
         notice_id="4eb720f0-8da7-11e9-a43e-53f411c2761f",
@@ -100,7 +100,7 @@ def openapi() -> dict[str, Any]:
         vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), runner),
         source_template="",
     )
-    notices = NoticeDoor(str, MemoryBus, ManualClock())
+    notices = NoticeDoor(str, MemoryBus, MemoryNotices, ManualClock())
     return create_app(lifecycle, bucket="recordings", notices=notices).openapi()
 
 

@@ -15,6 +15,7 @@ SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 RECORDER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-record-lap:live"
 LOOK = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-look:live"
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-supervision"
+LANES = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-lane"
 
 
 class Service:
@@ -51,6 +52,7 @@ def runner(functions: Service, machines: Service) -> AwsRunner:
     return AwsRunner(
         record_function=RECORDER,
         state_machine=MACHINE,
+        lane_machine=LANES,
         functions=functions,
         machines=machines,
         look_function=LOOK,
@@ -67,14 +69,14 @@ def test_lap_when_invoked_then_is_asynchronous_and_its_request_id_is_answered() 
 
 def test_supervision_when_started_then_has_the_name_of_the_recording() -> None:
     machines = Service()
-    runner(Service(), machines).supervise(SID)
+    runner(Service(), machines).supervise(SID, "ab")
     [request] = machines.requests
     assert (request["stateMachineArn"], request["name"]) == (MACHINE, SID)
-    assert json.loads(request["input"]) == {"watch": {"sid": SID}}
+    assert json.loads(request["input"]) == {"watch": {"sid": SID}, "lanes": ["a", "b"]}
 
 
 def test_supervision_when_it_was_started_before_then_nothing_is_wrong() -> None:
-    runner(Service(), Service(refused("ExecutionAlreadyExists"))).supervise(SID)
+    runner(Service(), Service(refused("ExecutionAlreadyExists"))).supervise(SID, "ab")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,10 @@ def test_service_when_it_fails_then_busy_is_told_from_broken(
     failure: Exception, kind: type[ServiceFault]
 ) -> None:
     broken = runner(Service(failure), Service(failure))
-    for call in (lambda: broken.invoke_lap(LapOrder(SID, "a", 1)), lambda: broken.supervise(SID)):
+    for call in (
+        lambda: broken.invoke_lap(LapOrder(SID, "a", 1)),
+        lambda: broken.supervise(SID, "ab"),
+    ):
         with pytest.raises(ServiceFault) as caught:
             call()
         assert type(caught.value) is kind

@@ -450,7 +450,7 @@ def test_order_when_the_request_is_any_json_then_is_refused_or_can_be_sent(
 ) -> None:
     wish = VendorWish("app", Layout.MIX, "", "", made, restarts=0, max_idle_s=0)
     request = StartRequest(
-        "app", "lobby", "7", "101", "", Mode.INDIVIDUAL, Options(), provider, "102", wish
+        "app", "lobby", "7", "101", "", Mode.INDIVIDUAL, Options(), "102", provider, wish
     )
     try:
         order = order_of(request, "lobby", "101")

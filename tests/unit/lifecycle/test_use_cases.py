@@ -27,7 +27,15 @@ from everreel.lifecycle.use_cases import REQUEST_KEY_S, TICKET_S, Lifecycle
 from everreel.protocols.guard import Guard
 from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices
-from everreel.state.recording import LapState, Mode, Options, Reason, Recording
+from everreel.state.recording import (
+    UNKNOWN,
+    LapOrigin,
+    LapState,
+    Mode,
+    Options,
+    Reason,
+    Recording,
+)
 from everreel.state.status import LIVE, Status
 from everreel.state.vendor import MemoryVendorTasks
 from everreel.supervisor.look import look
@@ -64,9 +72,17 @@ class DyingRecordings(MemoryRecordings):
         self._die(after=True)
         return created
 
-    def invoked(self, sid: str, lane: str, lap: int, request_id: str, utc_us: int) -> None:
+    def invoked(
+        self,
+        sid: str,
+        lane: str,
+        lap: int,
+        request_id: str,
+        utc_us: int,
+        origin: LapOrigin = UNKNOWN,
+    ) -> None:
         self._die(after=False)
-        super().invoked(sid, lane, lap, request_id, utc_us)
+        super().invoked(sid, lane, lap, request_id, utc_us, origin)
         self._die(after=True)
 
     def _die(self, *, after: bool) -> None:

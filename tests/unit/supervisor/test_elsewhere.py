@@ -329,7 +329,7 @@ def test_order_when_it_comes_after_the_recording_was_given_up_then_nothing_is_st
 def test_end_when_a_look_died_half_way_then_the_next_one_completes_it() -> None:
     world = VendorWorld()
     world.run(until_s=30)
-    for step, look in (("end", world.stop), ("mark_sealed", world.wake)):
+    for step, look in (("give_up", world.stop), ("mark_sealed", world.wake)):
         world.recordings.dies_at = step
         with pytest.raises(KeyboardInterrupt):
             look()

@@ -35,9 +35,9 @@ class FrailRecordings(MemoryRecordings):
 
     dies_at = ""
 
-    def end(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> Recording:
-        self._die_at("end")
-        return super().end(sid, reason, failure, utc_us)
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
+        self._die_at("give_up")
+        return super().give_up(sid, reason, failure, utc_us)
 
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:
         self._die_at("mark_sealed")

@@ -1,0 +1,1 @@
+"""Plans and starts the laps of a lane."""
