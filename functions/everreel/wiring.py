@@ -295,8 +295,7 @@ class Wiring:
         """What looks at recordings that run at vendors."""
         from everreel.supervisor.elsewhere import Elsewhere
 
-        tasks, services = self.vendor_tasks, self.services
-        return Elsewhere(tasks, self.recordings, services, self.bus, self.clock)
+        return Elsewhere(self.vendor_tasks, self.recordings, self.services, self.bus, self.clock)
 
     @property
     def services(self) -> "Mapping[ProviderName, Service]":

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from everreel.state.recording import ProviderName, Reason
 from everreel.state.status import Status
 from everreel.state.vendor import Call, VendorTask, VendorWatch
+from everreel.supervisor.backoff import MOST_LOOKS
 from everreel.supervisor.elsewhere import BUSY_S, KEYLESS_S
 from everreel.supervisor.practices import CLOUD_RECORDING
 from everreel.supervisor.provider import Answer
+from everreel.supervisor.sweep import sweep
 from everreel.supervisor.verdict import Action
 from tests.unit.supervisor.scripted_vendor import (
     BROKEN,
@@ -410,3 +412,35 @@ def test_world_when_looks_come_at_any_time_then_calls_keep_their_distance_and_it
             assert after_s - before_s >= 1
     assert world.told.count("RecordingSealed") == 1
     assert SID not in world.tasks.live(ProviderName.AGORA, "app")
+
+
+def test_machine_when_it_has_looked_very_often_then_another_execution_goes_on() -> None:
+    world = VendorWorld()
+    world.run(until_s=30)
+    world.machine = replace(world.machine, looks=MOST_LOOKS - 1)
+    assert world.look().action is Action.RENEW
+    assert world.stop().action is Action.DONE
+    assert world.look().action is Action.DONE, "an end comes before a renewal"
+
+
+class Machines:
+    """No machine runs; remembers those that are started."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def running(self) -> set[str]:
+        return set()
+
+    def resume_supervision(self, sid: str, name: str) -> None:
+        self.started.append(f"supervision of {sid}")
+
+    def resume_lane(self, sid: str, lane: str, name: str) -> None:
+        self.started.append(f"lane {lane}")
+
+
+def test_machine_when_it_was_lost_then_the_sweep_starts_supervision_and_no_lane() -> None:
+    world, machines = VendorWorld(), Machines()
+    world.run(until_s=120)
+    sweep(recordings=world.recordings, runner=machines, clock=world.clock)
+    assert machines.started == [f"supervision of {SID}"]
