@@ -57,11 +57,11 @@ LONGEST_DRAIN_S = 120.0
 LEAST_LISTEN_S = 10.0
 """However long the silence before it, a lap listens for so long before it calls a source idle."""
 
-GIVE_WAY_S = 2.0
-"""Head start of the successor with each bucket that both have: it commits one, and we may go."""
-
 IN_TURN_S = 0.7
 """Head start of each lane over the next with every bucket, where several record side by side."""
+
+LONGEST_DEBT_S = 15.0
+"""After a stop a lap completes what its successor relies on: a segment and a group of pictures."""
 
 OpenSource = Callable[[str, threading.Event], Source]
 """Opens a URL through the guard; gives up when the event is set."""
@@ -100,6 +100,7 @@ class Loop:
         self._status = Status.STARTING
         self._note = ""
         self._reopens = 0
+        self._stop_s = 0.0
         self._leaving = threading.Event()
         self._timeline = Timeline()
         self._cutting = Cutting(recording, order, recordings, clock, self._timeline)
@@ -169,7 +170,7 @@ class Loop:
         lost: SourceError | None = None
         while (ending := self._ending()) is None:
             try:
-                source = self._open_source(self._url, self._heart.stop)
+                source = self._open_source(self._url, self._heart.gone)
             except SourceError as error:
                 lost = self._after(error, tries)
                 tries += 1
@@ -215,18 +216,28 @@ class Loop:
             raise FenceLost("another lap has taken over")
         if self._uploads.failure is not None:
             raise self._uploads.failure
-        if self._heart.stop.is_set():
-            return Reason.STOPPED
         now_s = self._clock.monotonic()
+        if self._heart.stop.is_set():
+            self._stop_s = self._stop_s or now_s
+            if not self._owes_the_heir(self._stop_s, LONGEST_DEBT_S):
+                return Reason.STOPPED
         if self._full_s is not None and now_s >= self._full_s:
             return Reason.MAX_DURATION
-        if now_s >= self._leave_s:
+        if now_s >= self._leave_s and not self._owes_the_heir(
+            self._leave_s, self._settings.drain_s / 2
+        ):
             return Reason.LAP_LIMIT
         if self._heart.relieved.is_set() and not self._segmenter.owes(self._heart.heir_k):
             return Reason.HANDED_OVER
         if now_s - self._media_at_s >= self._idle_s:
             return Reason.IDLE
         return None
+
+    def _owes_the_heir(self, since_s: float, limit_s: float) -> bool:
+        """Tell whether a successor relies on us for the media before its own, for a while yet."""
+        heir_k = self._heart.heir_k
+        late = self._clock.monotonic() - since_s > limit_s
+        return heir_k >= 0 and not late and self._segmenter.owes(heir_k)
 
     def _take(self, events: Sequence[SourceEvent]) -> None:
         events = wanted(events, self._recording.options.subscribe)
@@ -258,9 +269,9 @@ class Loop:
         """
         heart, k = self._heart, segment.k
         if 0 <= heart.heir_k <= k:
-            heart.relieved.wait(GIVE_WAY_S)
+            heart.relieved.wait(self._settings.give_way_s)
         elif not segment.next_pts_us:
-            self._cutting.yielding.wait(k, self._leaving)
+            self._cutting.yielding.wait(k, self._leaving, self._settings.give_way_s / 4)
         elif self._in_turn_s:
             self._leaving.wait(self._in_turn_s)
 
@@ -303,6 +314,7 @@ class Loop:
         self._heart.turn(spare_s=LONGEST_DRAIN_S)
         try:
             self._let_go()
+            self._heart.now()  # laps beside us wait for our part of a bucket no longer
             left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()
             drained = self._uploads.close(drain_s=min(max(left_s - SPARE_S, 0.0), LONGEST_DRAIN_S))
             if self._uploads.failure is not None:

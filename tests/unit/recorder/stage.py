@@ -149,7 +149,7 @@ class Stage:
                 recordings=self.recordings,
                 bus=self.bus,
                 clock=self.clock,
-                settings=LapSettings(beat_s=0.002, drain_s=6.0 + PATIENCE_S),
+                settings=LapSettings(beat_s=0.002, drain_s=6.0 + PATIENCE_S, give_way_s=0.02),
                 deadline_s=self.clock.monotonic() + lap_s + PATIENCE_S,
                 request_id=order.name,
             )
