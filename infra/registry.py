@@ -19,8 +19,8 @@ class Grant:
 
     Attributes:
         on: `table`, `index`, `unsealed` (its indexes), `bucket` (itself), `objects` (in it), `bus`,
-            `recorder` (its alias), `supervision`, `lanes` (the state machines), `api_keys` or
-            `notice_secrets` (the secrets).
+            `recorder`, `look` (their aliases), `supervision`, `lanes` (the state machines),
+            `api_keys`, `notice_secrets` or `agora_key` (the secrets).
         actions: IAM's names, none with a wildcard.
     """
 
@@ -74,12 +74,15 @@ _START_ROWS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 _START = (
     Grant("recorder", ("lambda:InvokeFunction",)),
     Grant("supervision", ("states:StartExecution",)),
+    # Has a vendor asked at once that is to start or to stop; the look holds the vendor's key.
+    Grant("look", ("lambda:InvokeFunction",)),
 )
 _START_SETTINGS = (
     "table",
     "retention_days",
     "record_function",
     "state_machine",
+    "look_function",
     "source_template",
     "allow_private_sources",
     "max_duration_s",
@@ -133,17 +136,22 @@ LOOK = FunctionRow(
     name="look",
     why="Looks at a recording for its state machine: wait, seal or done?",
     memory_mb=256,
-    timeout_s=30,
+    # Calls of a vendor's API take ten seconds each at most (`supervisor.elsewhere` has the sum).
+    timeout_s=45,
     layers=RUNTIME,
-    settings=("table", "retention_days", "bus"),
+    settings=("table", "retention_days", "bus", "agora_secret"),
     grants=(
-        # The writes bury a lap that died, and end a recording that nobody records any more.
+        # The writes bury a lap that died, end a recording that nobody records any more, and keep
+        # how far a vendor's task has come.
         Grant(
             "table",
             (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
         ),
+        Grant("agora_key", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
     ),
+    # Asked for by a door. One that fails is made good by the state machine's next.
+    asynchronous=Asynchronous(retries=1, longest_wait_s=MINUTE_S, failures_to="queue"),
 )
 
 RELAY = FunctionRow(

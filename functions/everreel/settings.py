@@ -34,6 +34,14 @@ class Settings(BaseModel):
             "ARN of the secret with which vendors sign their notices; without one none is taken."
         ),
     )
+    look_function: str = Field(
+        default="",
+        description="ARN of the look's alias; a door invokes it to have a vendor asked at once.",
+    )
+    agora_secret: str = Field(
+        default="",
+        description="ARN of the secret with which Agora's APIs are called.",
+    )
     source_template: str = Field(
         default="",
         description=(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from everreel.clock import MICROSECONDS, Clock, SystemClock
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from everreel.state.lanes import Lanes
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
+    from everreel.state.recording import ProviderName
+    from everreel.state.vendor import VendorTasks
     from everreel.store.ports import ObjectStore
+    from everreel.supervisor.elsewhere import Elsewhere, Service
     from everreel.supervisor.lane import LaneKeeper, LaneVerdict, LaneWatch
     from everreel.supervisor.ports import Tasks
     from everreel.supervisor.verdict import Verdict, Watch
@@ -39,7 +43,7 @@ class Wiring:
         """Wire up for `settings` (default: the environment).
 
         `parts` replace what would be made, by the name of the property: recordings, lanes, tasks,
-        notices, store, bus, runner, guard, keys, notice_door.
+        notices, store, bus, runner, guard, keys, notice_door, vendor_tasks, services.
         """
         self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
@@ -95,7 +99,11 @@ class Wiring:
         from everreel.supervisor.verdict import Watch
 
         verdict, seen = look(
-            Watch(**watch), recordings=self.recordings, bus=self.bus, clock=self.clock
+            Watch(**watch),
+            recordings=self.recordings,
+            bus=self.bus,
+            clock=self.clock,
+            elsewhere=self.elsewhere,
         )
         return verdict, seen, supervision_name(seen.sid, self.clock.utc_us() // MICROSECONDS)
 
@@ -274,6 +282,33 @@ class Wiring:
         return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))
 
     @property
+    def vendor_tasks(self) -> "VendorTasks":
+        """What vendors were told to record, in the state table."""
+        from everreel.state.dynamodb_vendor import DynamoVendorTasks
+
+        table, days = self.settings.table, self.settings.retention_days
+        make = partial(DynamoVendorTasks, table, clock=self.clock, retention_days=days)
+        return self._once("vendor_tasks", make)
+
+    @property
+    def elsewhere(self) -> "Elsewhere":
+        """What looks at recordings that run at vendors."""
+        from everreel.supervisor.elsewhere import Elsewhere
+
+        return Elsewhere(self.vendor_tasks, self.recordings, self.services, self.bus, self.clock)
+
+    @property
+    def services(self) -> "Mapping[ProviderName, Service]":
+        """The vendors' services."""
+        from everreel.aws.secrets import read_secret
+        from everreel.vendors.services import make_services
+
+        def read() -> str:
+            return read_secret(client("secretsmanager"), self.settings.agora_secret)
+
+        return self._once("services", lambda: make_services(read, self.clock))
+
+    @property
     def lanes(self) -> "Lanes":
         """Who runs each lane, in the state table."""
         from everreel.state.dynamodb_lanes import DynamoLanes
@@ -307,10 +342,12 @@ class Wiring:
                 lane_machine=self.settings.lane_machine,
                 functions=client("lambda"),
                 machines=client("stepfunctions"),
+                look_function=self.settings.look_function,
             ),
         )
 
     def _make_lifecycle(self) -> "Lifecycle":
+        from everreel.lifecycle.at_vendors import AtVendors
         from everreel.lifecycle.use_cases import Lifecycle
 
         return Lifecycle(
@@ -320,6 +357,7 @@ class Wiring:
             check_source=self.guard.check_syntax,
             source_template=self.settings.source_template,
             max_duration_s=self.settings.max_duration_s,
+            vendors=AtVendors(self.vendor_tasks, self.notices, self.runner),
         )
 
     def _once(self, name: str, make: Callable[[], Part]) -> Part:

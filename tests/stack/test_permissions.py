@@ -98,8 +98,8 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
         "WorkflowSupervisionMachine": {"look", "seal_recording"},
         "WorkflowLaneMachine": {"relay_lap"},
         "RelayLap": {"record_lap"},
-        "HttpApi": {"record_lap"},
-        "StartRecording": {"record_lap"},
+        "HttpApi": {"record_lap", "look"},
+        "StartRecording": {"record_lap", "look"},
     }
 
 
@@ -134,6 +134,10 @@ def test_key_of_the_api_when_read_then_by_the_authorizer_alone(either: Assembly)
 
 def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) -> None:
     assert readers_of(either, "NoticeSecrets") == {"http_api"}
+
+
+def test_key_of_agora_when_read_then_by_the_look_alone(either: Assembly) -> None:
+    assert readers_of(either, "AgoraKey") == {"look"}
 
 
 def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_else(

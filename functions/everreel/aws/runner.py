@@ -20,12 +20,14 @@ class AwsRunner:
         lane_machine: str,
         functions: Any,
         machines: Any,
+        look_function: str = "",
     ) -> None:
-        """Invoke `record_function` (alias ARN) and start executions of the machines (ARNs).
+        """Invoke `record_function` and `look_function` (alias ARNs), execute the machines (ARNs).
 
         `functions` and `machines` are boto3 clients of Lambda and Step Functions.
         """
         self._record_function = record_function
+        self._look_function = look_function
         self._state_machine = state_machine
         self._lane_machine = lane_machine
         self._functions = functions
@@ -51,6 +53,17 @@ class AwsRunner:
             raise fault("the recorder could not be invoked", error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
+
+    def wake(self, sid: str) -> None:
+        """Queue a look at a recording. Raises: ServiceUnavailable, ServiceFault."""
+        try:
+            self._functions.invoke(
+                FunctionName=self._look_function,
+                InvocationType="Event",
+                Payload=json.dumps({"watch": {"sid": sid}}).encode(),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise fault("no look could be asked for", error) from error
 
     def supervise(self, sid: str, lanes: str) -> None:
         """Start the supervision of a recording, which starts its lanes.

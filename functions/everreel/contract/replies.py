@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from everreel.contract.wire import Channel, Reply, ResourceId, Sid
+from everreel.contract.vendor import VendorReply
+from everreel.contract.wire import Channel, Instant, Reply, ResourceId, Sid
 
-Instant = Annotated[str, Field(examples=["2026-01-31T12:00:00.000Z"], description="UTC, ISO 8601.")]
 StatusNumber = Annotated[
     int,
     Field(
@@ -27,7 +27,8 @@ Reason = Annotated[
     Field(
         description=(
             "Why it ended: stopped, idle, max_duration, lap_limit, handed_over, source_failed, "
-            "destination_failed, recorder_died, never_started or fault; null while it lives."
+            "destination_failed, recorder_died, never_started, vendor_exited, vendor_failed or "
+            "fault; null while it lives."
         )
     ),
 ]
@@ -170,6 +171,7 @@ class RecordingSummary(Reply):
     channel: Channel
     uid: str
     recorder_uid: str
+    provider: Annotated[str, Field(description="Who records: everreel, agora or agora-transcoder.")]
     status: StatusNumber
     status_text: StatusText
     reason: Reason
@@ -226,6 +228,9 @@ class RecordingReply(RecordingSummary):
     ]
     note: Annotated[str, Field(description="What it is waiting for, if anything.")]
     laps: list[LapReply]
+    vendor: Annotated[
+        VendorReply | None, Field(description="Null unless the recording runs at a vendor.")
+    ]
     files: list[FileReply]
     segment_page: Annotated[
         SegmentPage | None, Field(description="Only if `segments=true` asked for it.")

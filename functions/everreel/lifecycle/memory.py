@@ -15,6 +15,7 @@ class MemoryRunner:
         laps: orders in the order they came, repeats included.
         supervised: sids under supervision, each once.
         executions: names of the machines that run; take one away and it is lost.
+        woken: sids to be looked at, in the order they came.
         failures: errors to raise, one per call, before anything is remembered.
     """
 
@@ -23,6 +24,7 @@ class MemoryRunner:
         self.laps: list[LapOrder] = []
         self.supervised: list[str] = []
         self.executions: set[str] = set()
+        self.woken: list[str] = []
         self.failures: list[EverreelError] = []
 
     def invoke_lap(self, order: LapOrder) -> str:
@@ -30,6 +32,11 @@ class MemoryRunner:
         self._fail_if_told()
         self.laps.append(order)
         return f"invocation-{len(self.laps)}"
+
+    def wake(self, sid: str) -> None:
+        """Remember that somebody is to look."""
+        self._fail_if_told()
+        self.woken.append(sid)
 
     def supervise(self, sid: str, lanes: str) -> None:
         """Remember a supervision and its lanes; again for the same sid changes nothing."""

@@ -232,7 +232,7 @@ class MemoryRecordings:
             laps = self._laps.get(sid, {})
             return moves.oldest_first([laps[place] for place in wanted if place in laps])
 
-    def give_up(self, sid: str, reason: Reason, failure: Failure, utc_us: int) -> bool:
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
         """End a live recording that no lap has open; False if it cannot be ended so."""
         with self._lock:
             step = moves.given_up(self._session(sid), reason, failure, utc_us)
@@ -250,6 +250,14 @@ class MemoryRecordings:
         """Ask a live recording to stop. Raises: RecordingNotFound, AlreadyEnded."""
         with self._lock:
             step = moves.stop_requested(self._session(sid), utc_us)
+            if step is not None:
+                self._write(step)
+            return self._sessions[sid].recording
+
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
+        with self._lock:
+            step = moves.advanced(self._session(sid), status)
             if step is not None:
                 self._write(step)
             return self._sessions[sid].recording

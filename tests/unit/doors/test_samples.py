@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from everreel.events.ports import Happening
-from everreel.state.recording import LapState, Reason, Reliability
+from everreel.state.recording import LapState, ProviderName, Reason, Reliability
 from everreel.state.status import Status
 from everreel.supervisor.backoff import CONFIRM_S
 from tests.unit.doors.memory import SID, Context, Deployment
@@ -113,6 +113,16 @@ def start_by_console(deployment: Deployment) -> None:
     assert answer["statusCode"] == 202
     assert answer["body"]["requestId"] == "invocation-1"
     assert feed("start_recording/console.json") == answer
+
+
+def start_at_a_vendor(deployment: Deployment) -> None:
+    answer = feed("start_recording/vendor.json")
+    assert answer["statusCode"] == 202
+    assert feed("start_recording/vendor.json") == answer
+    sid = answer["body"]["sid"]
+    assert deployment.runner.laps == []
+    assert deployment.runner.woken == [sid]
+    assert deployment.wiring.vendor_tasks.live(ProviderName.AGORA, "0123456789abcdef" * 2) == [sid]
 
 
 def record(deployment: Deployment) -> None:
@@ -235,6 +245,7 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "start_recording/bus.json": start_by_bus,
     "start_recording/console.json": start_by_console,
     "sweep_machines/schedule.json": sweep,
+    "start_recording/vendor.json": start_at_a_vendor,
 }
 
 
