@@ -136,7 +136,7 @@ class _Sealing:
             shown = entry(row, inits)
             index.add(shown)
             live.add(shown)
-        self._put(names.INDEX, index.render("event", ended=True).encode())
+        self._put(names.INDEX, index.render("event", ended=True))
         self._put(names.LIVE, live.render(ended=True).encode())
 
     def _mpd(self, rows: Sequence[SegmentRow]) -> str:
