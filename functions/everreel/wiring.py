@@ -92,8 +92,8 @@ class Wiring:
             period_s=period_s,
         )
 
-    def seal(self, sid: str) -> "SealReport":
-        """Seal a recording that has ended."""
+    def seal(self, sid: str, *, remaining_s: float) -> "SealReport":
+        """Seal a recording that has ended, with so many seconds until the function is killed."""
         from everreel.codecs.poster import poster
         from everreel.sealing.seal import seal
 
@@ -104,6 +104,7 @@ class Wiring:
             bus=self.bus,
             clock=self.clock,
             poster=poster,
+            remaining_s=remaining_s,
         )
 
     def take_notice(self, detail: Mapping[str, Any]) -> "tuple[bool, Facts]":

@@ -236,7 +236,7 @@ class LongRecording:
         for _ in range(segments):
             if self.k % LAP == 0:
                 self._next_lap()
-            if not self._skip(self.k):
+            elif not self._skip(self.k):
                 self._publish()
             self.k += 1
             self.clock.advance(SEGMENT_US / 1e6)
@@ -276,9 +276,8 @@ class LongRecording:
         )
         if old is None:
             self._publisher.origin_utc_us = now_us
-        else:
-            # In the overlap both have a bucket: the successor commits it, the leaver loses.
-            self._publish()
+        self._publish()
+        if old is not None:  # in the overlap both have a bucket: the leaver loses
             old.publish(self._packager.package(segment(self.k)))
             self._end_lap(before, old, Reason.HANDED_OVER)
 

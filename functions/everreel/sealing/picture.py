@@ -40,11 +40,9 @@ def timeline(report: Report) -> str:
 class _Picture:
     def __init__(self, report: Report) -> None:
         self._report = report
-        pieces = report.pieces
-        self._start_us = min(piece.start_us for piece in pieces)
-        end_us = max(piece.end_us for piece in pieces)
-        self._end_us = max(end_us, self._start_us + 1)
-        self._lanes = sorted({piece.lane for piece in pieces})
+        self._start_us = report.begin_us
+        self._end_us = max(report.end_us, report.begin_us + 1)
+        self._lanes = sorted({piece.lane for piece in report.pieces})
         self._bottom = _TOP + _LANE * len(self._lanes)
         self._parts: list[str] = []
 
@@ -190,7 +188,7 @@ class _Picture:
         free = 0.0
         for hole in sorted(self._report.holes, key=lambda each: each.start_us):
             begin = self._x(hole.start_us)
-            end = max(self._x(hole.start_us + hole.duration_us), begin + 2)
+            end = max(self._x(hole.end_us), begin + 2)
             said = _hole(hole)
             self._parts.append(
                 f'<rect x="{begin}" y="{_TOP}" width="{end - begin:.2f}" '

@@ -24,7 +24,12 @@ from everreel.sealing.verify_claims import (
 )
 from everreel.sealing.verify_continuity import Continuity
 from everreel.sealing.verify_inits import check_inits, note_formats
-from everreel.sealing.verify_manifest import check_laps, check_manifest, declared_inits
+from everreel.sealing.verify_manifest import (
+    check_laps,
+    check_manifest,
+    claim_span_us,
+    declared_inits,
+)
 from everreel.sealing.verify_media import InitFound, Media, TrackTimes, read_fmp4, read_ts
 from everreel.sealing.verify_mp4 import Mp4Comparison, parameter_sets
 from everreel.sealing.verify_mpd import Places, check_mpd
@@ -98,8 +103,8 @@ class _Verification:
         self._check_files()
         if self._manifest:
             check_laps(self._manifest, list(self._writers.values()), report)
-        first, last = self._claims[0], self._claims[-1]
-        report.span_us = last.end_us - first.start_us
+        gaps = self._manifest.gaps if self._manifest else []
+        report.span_us = claim_span_us(self._claims, gaps)
         report.writers = [self._writers[writer] for writer in sorted(self._writers)]
         self._check_strays()
         self._note_checked()
@@ -175,8 +180,7 @@ class _Verification:
 
     def _read_segments(self) -> None:
         report, manifest = self._report, self._manifest
-        lost = bool(manifest and manifest.document.get("missing"))
-        continuity = Continuity(report, manifest.gaps if manifest else None, lost)
+        continuity = Continuity(report, manifest.gaps if manifest else None)
         mp4 = self._open_mp4()
         before: SegmentClaim | None = None
         with ThreadPoolExecutor(READERS) as pool:

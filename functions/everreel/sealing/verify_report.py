@@ -82,6 +82,11 @@ class Hole:
     cause: str
     declared: bool
 
+    @property
+    def end_us(self) -> int:
+        """Where media goes on."""
+        return self.start_us + self.duration_us
+
 
 @dataclass(slots=True)
 class Writer:
@@ -169,6 +174,17 @@ class Report:
     def whole(self) -> bool:
         """Nothing is wrong."""
         return not self.problems
+
+    @property
+    def begin_us(self) -> int:
+        """Where the timeline begins: with the first segment, or what is missing before it."""
+        first = self.pieces[0].start_us
+        return min([first, *(hole.start_us for hole in self.holes[:1])])
+
+    @property
+    def end_us(self) -> int:
+        """Where it ends."""
+        return max([self.pieces[-1].end_us, *(hole.end_us for hole in self.holes[-1:])])
 
     @property
     def coverage(self) -> float:
