@@ -10,13 +10,26 @@ from infra.bus import Bus
 from infra.functions import LiveFunction, Surroundings, memory_mb
 from infra.nag import all_in
 from infra.parameters import Parameters
-from infra.registry import API, AUTHORIZER, FUNCTIONS, LOOK, RECORDER, SEALER, STARTER, FunctionRow
+from infra.registry import (
+    API,
+    AUTHORIZER,
+    FUNCTIONS,
+    LOOK,
+    RECORDER,
+    SEALER,
+    STARTER,
+    VERIFIER,
+    FunctionRow,
+)
 from infra.storage import INDEX, Storage
 from infra.watch import Watch
 from infra.workflow import Workflow
 
 _QUEUE_SHARE = 4
 """Of the recorder's memory this part may hold media that waits for the store."""
+
+_SOME_OBJECTS = {"reports": "*/verify.json", "timelines": "*/timeline.svg"}
+"""What a grant can be on -> which objects of the bucket that are."""
 
 
 class EverreelStack(Stack):
@@ -105,6 +118,7 @@ class EverreelStack(Stack):
             "index": f"{table.table_arn}/index/{INDEX}",
             "bucket": bucket.bucket_arn,
             "objects": bucket.arn_for_objects("*"),
+            **{name: bucket.arn_for_objects(which) for name, which in _SOME_OBJECTS.items()},
             "bus": self._bus.bus.event_bus_arn,
             "api_keys": self._keys.secret.secret_arn,
             "notice_secrets": self._notice_secrets.secret.secret_arn,
@@ -112,12 +126,15 @@ class EverreelStack(Stack):
         }
         if starting:
             recorder, machine = self._function(RECORDER).alias, self._workflow.machine
+            verifier = self._function(VERIFIER).alias
             settings |= {
                 "record_function": recorder.function_arn,
+                "verify_function": verifier.function_arn,
                 "state_machine": machine.state_machine_arn,
             }
             resources |= {
                 "recorder": recorder.function_arn,
+                "verifier": verifier.function_arn,
                 "supervision": machine.state_machine_arn,
             }
         return Surroundings(
@@ -128,7 +145,10 @@ class EverreelStack(Stack):
                 "queue": destinations.SqsDestination(self._bus.abandoned),
             },
             key=self._storage.key,
-            any_object=all_in(bucket),
+            many_objects={
+                "objects": all_in(bucket),
+                **{name: all_in(bucket, which) for name, which in _SOME_OBJECTS.items()},
+            },
         )
 
     def _say_where_things_are(self) -> None:

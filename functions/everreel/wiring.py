@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
     from everreel.sealing.seal import SealReport
+    from everreel.sealing.verification import Verifications
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
     from everreel.store.ports import ObjectStore
@@ -128,7 +129,12 @@ class Wiring:
         return self._once(
             "door",
             lambda: Door(
-                create_app(self.lifecycle, bucket=self.settings.bucket, notices=self.notice_door)
+                create_app(
+                    self.lifecycle,
+                    bucket=self.settings.bucket,
+                    notices=self.notice_door,
+                    verifications=self.verifications,
+                )
             ),
         )
 
@@ -143,6 +149,16 @@ class Wiring:
             return read_secret(client("secretsmanager"), secret) if secret else "{}"
 
         return self._once("notice_door", lambda: NoticeDoor(read, lambda: self.bus, self.clock))
+
+    @property
+    def verifications(self) -> "Verifications":
+        """Asking whether a recording is whole, and finding out."""
+        from everreel.sealing.verification import Verifications
+
+        return self._once(
+            "verifications",
+            lambda: Verifications(self.recordings, self.store, self.clock, lambda: self.runner),
+        )
 
     @property
     def keys(self) -> "KeyRing":
@@ -213,6 +229,7 @@ class Wiring:
             "runner",
             lambda: AwsRunner(
                 record_function=self.settings.record_function,
+                verify_function=self.settings.verify_function,
                 state_machine=self.settings.state_machine,
                 functions=client("lambda"),
                 machines=client("stepfunctions"),

@@ -16,13 +16,21 @@ class AwsRunner:
     """Implements `lifecycle.ports.Runner`."""
 
     def __init__(
-        self, *, record_function: str, state_machine: str, functions: Any, machines: Any
+        self,
+        *,
+        record_function: str,
+        state_machine: str,
+        functions: Any,
+        machines: Any,
+        verify_function: str = "",
     ) -> None:
         """Invoke `record_function` (alias ARN) and start executions of `state_machine` (ARN).
 
+        `verify_function` is the alias ARN of what verifies, "" where nobody asks for that.
         `functions` and `machines` are boto3 clients of Lambda and Step Functions.
         """
         self._record_function = record_function
+        self._verify_function = verify_function
         self._state_machine = state_machine
         self._functions = functions
         self._machines = machines
@@ -35,14 +43,25 @@ class AwsRunner:
         payload: dict[str, object] = {"sid": order.sid, "lane": order.lane, "lap": order.lap}
         if order.follows:
             payload["follows"] = order.follows
+        return self._invoke(self._record_function, payload, "the recorder could not be invoked")
+
+    def verify(self, sid: str) -> str:
+        """Queue a verification; return its request id at once.
+
+        Raises: ServiceUnavailable, ServiceFault.
+        """
+        what = "the verification could not be invoked"
+        return self._invoke(self._verify_function, {"sid": sid}, what)
+
+    def _invoke(self, function: str, payload: dict[str, object], failed: str) -> str:
         try:
             answer = self._functions.invoke(
-                FunctionName=self._record_function,
+                FunctionName=function,
                 InvocationType="Event",
                 Payload=json.dumps(payload).encode(),
             )
         except (ClientError, BotoCoreError) as error:
-            raise _fault("the recorder could not be invoked", error) from error
+            raise _fault(failed, error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
 

@@ -14,6 +14,7 @@ class MemoryRunner:
     Attributes:
         laps: orders in the order they came, repeats included.
         supervised: sids under supervision, each once.
+        verified: sids to verify in the order they came, repeats included.
         failures: errors to raise, one per call, before anything is remembered.
     """
 
@@ -21,6 +22,7 @@ class MemoryRunner:
         """Start with nothing running."""
         self.laps: list[LapOrder] = []
         self.supervised: list[str] = []
+        self.verified: list[str] = []
         self.failures: list[EverreelError] = []
 
     def invoke_lap(self, order: LapOrder) -> str:
@@ -28,6 +30,12 @@ class MemoryRunner:
         self._fail_if_told()
         self.laps.append(order)
         return f"invocation-{len(self.laps)}"
+
+    def verify(self, sid: str) -> str:
+        """Remember a verification; return its request id."""
+        self._fail_if_told()
+        self.verified.append(sid)
+        return f"verification-{len(self.verified)}"
 
     def supervise(self, sid: str) -> None:
         """Remember a supervision; again for the same sid changes nothing."""

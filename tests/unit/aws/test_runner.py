@@ -13,6 +13,7 @@ from everreel.state.recording import LapOrder
 
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 RECORDER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-record-lap:live"
+VERIFIER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-verify-recording:live"
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-supervision"
 
 
@@ -48,7 +49,11 @@ def refused(code: str, status: int = 400) -> ClientError:
 
 def runner(functions: Service, machines: Service) -> AwsRunner:
     return AwsRunner(
-        record_function=RECORDER, state_machine=MACHINE, functions=functions, machines=machines
+        record_function=RECORDER,
+        state_machine=MACHINE,
+        verify_function=VERIFIER,
+        functions=functions,
+        machines=machines,
     )
 
 
@@ -102,3 +107,13 @@ def test_secret_when_read_then_is_its_text_and_a_failure_does_not_show_it() -> N
     for failure in (refused("AccessDeniedException"), EndpointConnectionError(endpoint_url="x")):
         with pytest.raises(ServiceFault, match="cannot be read"):
             read_secret(Service(failure), "arn:secret")
+
+
+def test_verification_when_asked_for_then_is_asynchronous_and_its_request_id_is_answered() -> None:
+    functions = Service()
+    assert runner(functions, Service()).verify(SID) == "invocation-1"
+    [request] = functions.requests
+    assert (request["FunctionName"], request["InvocationType"]) == (VERIFIER, "Event")
+    assert json.loads(request["Payload"]) == {"sid": SID}
+    with pytest.raises(ServiceUnavailable, match="verification"):
+        runner(Service(refused("TooManyRequestsException", 429)), Service()).verify(SID)

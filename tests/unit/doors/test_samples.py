@@ -144,6 +144,27 @@ def seal(sample: str) -> Callable[[Deployment], None]:
     return check
 
 
+def ask_to_verify(deployment: Deployment) -> None:
+    assert body(feed("http_api/verify.json"))["code"] == "recording_not_found"
+    deployment.add_recording()
+    assert body(feed("http_api/verify.json"))["code"] == "recording_live"
+    record_nothing(deployment)
+    answer = feed("http_api/verify.json")
+    assert answer["statusCode"] == 202
+    assert body(answer)["status"] == "queued"
+    assert deployment.runner.verified == [SID]
+
+
+def verify(deployment: Deployment) -> None:
+    deployment.add_recording()
+    record_nothing(deployment)
+    answer = feed("verify_recording/asked.json")
+    assert answer == {
+        "sid": SID, "complete": False, "whole": False, "problems": 0, "segments_read": 0
+    }  # fmt: skip
+    assert body(feed("http_api/verification.json"))["error"]["code"] == "recording_not_found"
+
+
 def record_nothing(deployment: Deployment) -> None:
     now_us = deployment.clock.utc_us()
     deployment.recordings.claim(SID, "a", 1, "r", now_us)
@@ -161,12 +182,15 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "http_api/query.json": query,
     "http_api/start.json": start,
     "http_api/stop.json": stop,
+    "http_api/verification.json": verify,
+    "http_api/verify.json": ask_to_verify,
     "look/first.json": look,
     "record_lap/first.json": record,
     "seal_recording/bus.json": seal("seal_recording/bus.json"),
     "seal_recording/machine.json": seal("seal_recording/machine.json"),
     "start_recording/bus.json": start_by_bus,
     "start_recording/console.json": start_by_console,
+    "verify_recording/asked.json": verify,
 }
 
 
