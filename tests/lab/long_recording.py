@@ -6,7 +6,6 @@ passes.
 """
 
 import gc
-import resource
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -327,8 +326,3 @@ def segment(k: int) -> Segment:
         {Medium.VIDEO: samples},
         next_pts_us={Medium.VIDEO: start_us + SEGMENT_US},
     )
-
-
-def peak_mib() -> float:
-    """Tell the peak of this process's resident memory, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
