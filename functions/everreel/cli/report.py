@@ -117,8 +117,10 @@ def _track(track: TrackFound) -> str:
 
 
 def _writers(report: Report) -> Iterator[str]:
-    for writer in report.writers:
+    for writer in report.writers[:_MOST_LINES]:
         yield _writer(writer)
+    if len(report.writers) > _MOST_LINES:
+        yield f"… and {len(report.writers) - _MOST_LINES} laps more: --json lists all"
     changes = report.changes
     for change in changes[:_MOST_LINES]:
         yield f"{change.before} → {change.after} at segment {change.k}, {_at(change.at_us)}"
