@@ -23,6 +23,7 @@ from infra.registry import (
     SEALER,
     STARTER,
     SWEEPER,
+    VERIFIER,
     FunctionRow,
 )
 from infra.storage import INDEX, UNSEALED, Storage
@@ -30,11 +31,18 @@ from infra.vendors import AgoraKey
 from infra.watch import Watch
 from infra.workflow import LANE, SUPERVISION, Workflow, machine_arn
 
-INVOKED = {RECORDER: ("record_function", "recorder"), LOOK: ("look_function", "look")}
+INVOKED = {
+    RECORDER: ("record_function", "recorder"),
+    LOOK: ("look_function", "look"),
+    VERIFIER: ("verify_function", "verifier"),
+}
 """Functions that others of ours invoke: by which setting, under which name of a grant."""
 
 _QUEUE_SHARE = 4
 """Of the recorder's memory this part may hold media that waits for the store."""
+
+_SOME_OBJECTS = {"reports": "*/verify.json", "timelines": "*/timeline.svg"}
+"""What a grant can be on -> which objects of the bucket that are."""
 
 
 class EverreelStack(Stack):
@@ -144,6 +152,7 @@ class EverreelStack(Stack):
             "lanes": machine_arn(self, LANE),
             "bucket": bucket.bucket_arn,
             "objects": bucket.arn_for_objects("*"),
+            **{name: bucket.arn_for_objects(which) for name, which in _SOME_OBJECTS.items()},
             "bus": self._bus.bus.event_bus_arn,
             "api_keys": self._keys.secret.secret_arn,
             "notice_secrets": self._notice_secrets.secret.secret_arn,
@@ -158,7 +167,10 @@ class EverreelStack(Stack):
                 "queue": destinations.SqsDestination(self._bus.abandoned),
             },
             key=self._storage.key,
-            any_object=all_in(bucket),
+            many_objects={
+                "objects": all_in(bucket),
+                **{name: all_in(bucket, which) for name, which in _SOME_OBJECTS.items()},
+            },
         )
 
     def _say_where_things_are(self) -> None:

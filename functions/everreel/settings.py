@@ -21,6 +21,9 @@ class Settings(BaseModel):
     record_function: str = Field(
         default="", description="ARN of the recorder's alias; a start invokes it asynchronously."
     )
+    verify_function: str = Field(
+        default="", description="ARN of the alias that verifies; the API invokes it asynchronously."
+    )
     state_machine: str = Field(default="", description="ARN of the supervision state machine.")
     lane_machine: str = Field(
         default="", description="ARN of the state machine that runs a recording's lanes."

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
     from everreel.sealing.seal import SealReport
+    from everreel.sealing.verification import Verifications
     from everreel.state.lanes import Lanes
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
@@ -129,8 +130,8 @@ class Wiring:
 
         return sweep(recordings=self.recordings, runner=self.runner, clock=self.clock)
 
-    def seal(self, sid: str) -> "SealReport":
-        """Seal a recording that has ended."""
+    def seal(self, sid: str, *, remaining_s: float) -> "SealReport":
+        """Seal a recording that has ended, with so many seconds until the function is killed."""
         from everreel.codecs.poster import poster
         from everreel.sealing.seal import seal
 
@@ -141,6 +142,7 @@ class Wiring:
             bus=self.bus,
             clock=self.clock,
             poster=poster,
+            remaining_s=remaining_s,
         )
 
     def hear(self, event: Mapping[str, Any]) -> bool:
@@ -188,7 +190,12 @@ class Wiring:
         return self._once(
             "door",
             lambda: Door(
-                create_app(self.lifecycle, bucket=self.settings.bucket, notices=self.notice_door)
+                create_app(
+                    self.lifecycle,
+                    bucket=self.settings.bucket,
+                    notices=self.notice_door,
+                    verifications=self.verifications,
+                )
             ),
         )
 
@@ -226,6 +233,16 @@ class Wiring:
                 clock=self.clock,
                 pace=pace,
             ),
+        )
+
+    @property
+    def verifications(self) -> "Verifications":
+        """Asking whether a recording is whole, and finding out."""
+        from everreel.sealing.verification import Verifications
+
+        return self._once(
+            "verifications",
+            lambda: Verifications(self.recordings, self.store, self.clock, lambda: self.runner),
         )
 
     @property
@@ -338,6 +355,7 @@ class Wiring:
             "runner",
             lambda: AwsRunner(
                 record_function=self.settings.record_function,
+                verify_function=self.settings.verify_function,
                 state_machine=self.settings.state_machine,
                 lane_machine=self.settings.lane_machine,
                 functions=client("lambda"),

@@ -21,13 +21,16 @@ class AwsRunner:
         functions: Any,
         machines: Any,
         look_function: str = "",
+        verify_function: str = "",
     ) -> None:
         """Invoke `record_function` and `look_function` (alias ARNs), execute the machines (ARNs).
 
+        `verify_function` is the alias ARN of what verifies, "" where nobody asks for that.
         `functions` and `machines` are boto3 clients of Lambda and Step Functions.
         """
         self._record_function = record_function
         self._look_function = look_function
+        self._verify_function = verify_function
         self._state_machine = state_machine
         self._lane_machine = lane_machine
         self._functions = functions
@@ -43,14 +46,25 @@ class AwsRunner:
             payload |= {"follows": order.follows, "relieves": order.relieves}
         if order.recorder_uid:
             payload["recorder_uid"] = order.recorder_uid
+        return self._invoke(self._record_function, payload, "the recorder could not be invoked")
+
+    def verify(self, sid: str) -> str:
+        """Queue a verification; return its request id at once.
+
+        Raises: ServiceUnavailable, ServiceFault.
+        """
+        what = "the verification could not be invoked"
+        return self._invoke(self._verify_function, {"sid": sid}, what)
+
+    def _invoke(self, function: str, payload: dict[str, object], failed: str) -> str:
         try:
             answer = self._functions.invoke(
-                FunctionName=self._record_function,
+                FunctionName=function,
                 InvocationType="Event",
                 Payload=json.dumps(payload).encode(),
             )
         except (ClientError, BotoCoreError) as error:
-            raise fault("the recorder could not be invoked", error) from error
+            raise fault(failed, error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
 

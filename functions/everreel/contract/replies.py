@@ -1,6 +1,6 @@
 """What callers get: the native API's answers. Instants are ISO 8601 UTC, durations seconds."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -245,6 +245,46 @@ class StopReply(Reply):
     status: StatusNumber
     status_text: StatusText
     links: Links
+
+
+class VerifyReply(Reply):
+    """How far the verification of a recording is, and what it found."""
+
+    sid: Sid
+    status: Annotated[
+        str,
+        Field(
+            description=(
+                "none, queued, running, done, or interrupted: it began and told nothing of itself "
+                "for two minutes (queued: six). After none, done and interrupted it can be asked "
+                "for again."
+            )
+        ),
+    ]
+    progress: Annotated[int, Field(ge=0, le=100, description="Percent of the segments, read.")]
+    read: Annotated[int, Field(description="Segments that were read.")]
+    segments: Annotated[int, Field(description="Segments that there are.")]
+    complete: Annotated[
+        bool,
+        Field(description="Every segment was read; false in the end if the time was too short."),
+    ]
+    whole: Annotated[bool, Field(description="It is complete and nothing is wrong.")]
+    requested_at: Instant | None
+    updated_at: Instant | None
+    files: Annotated[list[str], Field(description="Keys of the report and the timeline picture.")]
+    error: Annotated[
+        dict[str, str] | None, Field(description="Why there was nothing to verify: code, message.")
+    ]
+    report: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description=(
+                "What was found, as `everreel verify --json` has it: problems with object and "
+                "segment, gaps with cause, coverage, laps, changes of writer. Lists end after 500 "
+                "entries, `counts` tells of all."
+            )
+        ),
+    ]
 
 
 class ListReply(Reply):

@@ -16,6 +16,7 @@ class MemoryRunner:
         supervised: sids under supervision, each once.
         executions: names of the machines that run; take one away and it is lost.
         woken: sids to be looked at, in the order they came.
+        verified: sids to verify in the order they came, repeats included.
         failures: errors to raise, one per call, before anything is remembered.
     """
 
@@ -25,6 +26,7 @@ class MemoryRunner:
         self.supervised: list[str] = []
         self.executions: set[str] = set()
         self.woken: list[str] = []
+        self.verified: list[str] = []
         self.failures: list[EverreelError] = []
 
     def invoke_lap(self, order: LapOrder) -> str:
@@ -37,6 +39,12 @@ class MemoryRunner:
         """Remember that somebody is to look."""
         self._fail_if_told()
         self.woken.append(sid)
+
+    def verify(self, sid: str) -> str:
+        """Remember a verification; return its request id."""
+        self._fail_if_told()
+        self.verified.append(sid)
+        return f"verification-{len(self.verified)}"
 
     def supervise(self, sid: str, lanes: str) -> None:
         """Remember a supervision and its lanes; again for the same sid changes nothing."""

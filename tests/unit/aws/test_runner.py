@@ -14,6 +14,7 @@ from everreel.state.recording import LapOrder
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 RECORDER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-record-lap:live"
 LOOK = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-look:live"
+VERIFIER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-verify-recording:live"
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-supervision"
 LANES = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-lane"
 
@@ -56,6 +57,7 @@ def runner(functions: Service, machines: Service) -> AwsRunner:
         functions=functions,
         machines=machines,
         look_function=LOOK,
+        verify_function=VERIFIER,
     )
 
 
@@ -126,3 +128,13 @@ def test_look_when_lambda_is_busy_then_may_be_asked_for_again() -> None:
     functions = Service(refused("TooManyRequestsException", 429))
     with pytest.raises(ServiceUnavailable):
         runner(functions, Service()).wake(SID)
+
+
+def test_verification_when_asked_for_then_is_asynchronous_and_its_request_id_is_answered() -> None:
+    functions = Service()
+    assert runner(functions, Service()).verify(SID) == "invocation-1"
+    [request] = functions.requests
+    assert (request["FunctionName"], request["InvocationType"]) == (VERIFIER, "Event")
+    assert json.loads(request["Payload"]) == {"sid": SID}
+    with pytest.raises(ServiceUnavailable, match="verification"):
+        runner(Service(refused("TooManyRequestsException", 429)), Service()).verify(SID)

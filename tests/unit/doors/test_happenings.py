@@ -59,7 +59,7 @@ def test_lap_and_seal_when_they_end_then_their_events_are_as_promised(
 ) -> None:
     deployment.add_recording(source="rtmp://127.0.0.1/live/x")
     deployment.wiring.record_lap(SID, "a", 1, request_id="r", remaining_s=60)
-    assert deployment.wiring.seal(SID).sealed
+    assert deployment.wiring.seal(SID, remaining_s=900.0).sealed
     assert kept(deployment.bus) == [Happening.LAP_ENDED, Happening.SEALED]
     ended = events.LapEnded.model_validate({"sid": SID, **deployment.bus.published[0].detail})
     assert ended.reason == Reason.SOURCE_FAILED

@@ -213,6 +213,27 @@ def seal(sample: str) -> Callable[[Deployment], None]:
     return check
 
 
+def ask_to_verify(deployment: Deployment) -> None:
+    assert body(feed("http_api/verify.json"))["code"] == "recording_not_found"
+    deployment.add_recording()
+    assert body(feed("http_api/verify.json"))["code"] == "recording_live"
+    record_nothing(deployment)
+    answer = feed("http_api/verify.json")
+    assert answer["statusCode"] == 202
+    assert body(answer)["status"] == "queued"
+    assert deployment.runner.verified == [SID]
+
+
+def verify(deployment: Deployment) -> None:
+    deployment.add_recording()
+    record_nothing(deployment)
+    answer = feed("verify_recording/asked.json")
+    assert answer == {
+        "sid": SID, "complete": False, "whole": False, "problems": 0, "segments_read": 0
+    }  # fmt: skip
+    assert body(feed("http_api/verification.json"))["error"]["code"] == "recording_not_found"
+
+
 def record_nothing(deployment: Deployment) -> None:
     now_us = deployment.clock.utc_us()
     deployment.recordings.claim(SID, "a", 1, "r", now_us)
@@ -234,6 +255,8 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "ingest_notice/tencent.json": hear("ingest_notice/tencent.json", "tencent", "-m52SqIMc.", 310),
     "ingest_notice/lap_died.json": hear("ingest_notice/lap_died.json", "everreel", SID, 5),
     "ingest_notice/lap_ended.json": hear("ingest_notice/lap_ended.json", "everreel", SID, 2),
+    "http_api/verification.json": verify,
+    "http_api/verify.json": ask_to_verify,
     "look/first.json": look,
     "record_lap/first.json": record,
     "record_lap/next.json": record_next,
@@ -246,6 +269,7 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "start_recording/console.json": start_by_console,
     "sweep_machines/schedule.json": sweep,
     "start_recording/vendor.json": start_at_a_vendor,
+    "verify_recording/asked.json": verify,
 }
 
 
