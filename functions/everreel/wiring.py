@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from everreel.aws.clients import client
 from everreel.clock import MICROSECONDS, Clock, SystemClock
 from everreel.settings import Settings
 
@@ -165,14 +166,7 @@ class Wiring:
         from everreel.events.own import notice_of_dead_lap
         from everreel.supervisor.lane import lap_died
 
-        lap_died(
-            (dead.sid, dead.lane, dead.lap),
-            dead.request_id,
-            dead.error or dead.condition,
-            recordings=self.recordings,
-            lanes=self.lanes,
-            tasks=self.tasks,
-        )
+        lap_died(dead, recordings=self.recordings, lanes=self.lanes, tasks=self.tasks)
         return take(notice_of_dead_lap(dead), notices=self.notices, clock=self.clock)
 
     def start_recording(self, event: Mapping[str, Any], *, request_id: str) -> dict[str, Any]:
@@ -383,18 +377,6 @@ class Wiring:
             self._made[name] = make()
         part: Part = self._made[name]
         return part
-
-
-def client(service: str) -> Any:
-    """Make a boto3 client that gives up soon enough for its caller to act."""
-    from boto3.session import Session
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4}
-    )
-    make: Any = Session().client
-    return make(service, config=config)
 
 
 _current: list[Wiring] = []
