@@ -19,8 +19,8 @@ class Grant:
 
     Attributes:
         on: `table`, `index`, `unsealed` (its indexes), `bucket` (itself), `objects` (in it),
-            `reports` and `timelines` (what verifications wrote there), `bus`, `recorder`, `look`, `verifier`
-            (their aliases), `supervision`, `lanes` (the state machines), `api_keys`,
+            `reports` and `timelines` (what verifications wrote there), `bus`, `recorder`, `look`,
+            `verifier` (their aliases), `supervision`, `lanes` (the state machines), `api_keys`,
             `notice_secrets` or `agora_key` (the secrets).
         actions: IAM's names, none with a wildcard.
     """
