@@ -57,23 +57,28 @@ def s3() -> Any:
 
 def make_table(client: Any, name: str) -> None:
     """Create a state table, as the template does."""
-    keys = [rows.PARTITION_KEY, rows.SORT_KEY, rows.INDEX_PARTITION_KEY, rows.INDEX_SORT_KEY]
+    keys = [rows.PARTITION_KEY, rows.SORT_KEY]
+    indexes = {rows.INDEX: rows.INDEX_PARTITION_KEY, rows.UNSEALED_INDEX: rows.UNSEALED_KEY}
     client.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": "S"}
+            for key in [*keys, rows.INDEX_SORT_KEY, *indexes.values()]
+        ],
         KeySchema=[
             {"AttributeName": keys[0], "KeyType": "HASH"},
             {"AttributeName": keys[1], "KeyType": "RANGE"},
         ],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": rows.INDEX,
+                "IndexName": index,
                 "KeySchema": [
-                    {"AttributeName": keys[2], "KeyType": "HASH"},
-                    {"AttributeName": keys[3], "KeyType": "RANGE"},
+                    {"AttributeName": partition, "KeyType": "HASH"},
+                    {"AttributeName": rows.INDEX_SORT_KEY, "KeyType": "RANGE"},
                 ],
                 "Projection": {"ProjectionType": "ALL"},
             }
+            for index, partition in indexes.items()
         ],
     )

@@ -27,13 +27,17 @@ from everreel.state.dynamodb import DynamoRecordings
 from everreel.state.memory import MemoryRecordings
 from everreel.state.ports import Recordings, Ticket
 from everreel.state.recording import (
+    PASSING_REASONS,
     Failure,
+    LapOrigin,
     LapState,
     Mode,
     Options,
     Progress,
+    ProviderName,
     Reason,
     Recording,
+    Reliability,
 )
 from everreel.state.status import LIVE, Status, may_become
 from tests.contract.cloud import dynamodb, make_table, pretended_cloud
@@ -1101,3 +1105,257 @@ def test_mark_sealed_when_a_lap_is_live_then_service_fault(
 def test_mark_sealed_when_unknown_then_not_found(recordings: Recordings) -> None:
     with pytest.raises(RecordingNotFound):
         recordings.mark_sealed(sid_of(404), T0)
+
+
+# ---------------------------------------------------------------------- laps that follow each other
+
+RELAYED = Options(reliability=Reliability.ECONOMY)
+PASSING = sorted(PASSING_REASONS - {Reason.RECORDER_DIED, Reason.NEVER_STARTED})
+
+
+def test_invoked_when_told_why_then_the_lap_keeps_it_through_its_life(
+    recordings: Recordings,
+) -> None:
+    sid = created(recordings, options=RELAYED)
+    origin = LapOrigin("takeover: B1 fault", "B1", relieves=True, attempt=2, recorder_uid="backup")
+    recordings.invoked(sid, "A", 1, "", T0, origin)
+    recordings.invoked(sid, "A", 1, "request-1", T0 + 1, LapOrigin("another"))
+    recordings.claim(sid, "A", 1, "request-1", T0 + 2)
+    recordings.beat(sid, "A", 1, STARTING, T0 + 3)
+    (lap,) = recordings.laps(sid)
+    assert (lap.origin, lap.request_id) == (origin, "request-1")
+    assert recordings.declare_dead(sid, "A", 1, DIED, T0 + 60 * SECOND, T0 + 3)
+    assert recordings.laps(sid)[0].origin == origin
+
+
+@pytest.mark.parametrize("reason", PASSING)
+def test_end_lap_when_it_passes_in_a_relay_then_the_recording_lives_on_without_a_lap(
+    recordings: Recordings, reason: Reason
+) -> None:
+    sid = running(recordings, options=RELAYED)
+    end(recordings, sid, reason)
+    recording = found(recordings, sid)
+    assert recording.status in LIVE
+    assert (recording.reason, recording.ended_utc_us) == (None, 0)
+    with pytest.raises(FenceLost):
+        recordings.commit(sid, a_segment(0, "B", 1), 1)
+    recordings.put_ticket(a_ticket(2))
+    with pytest.raises(RecordingConflict):
+        recordings.create(a_recording(2))
+    recordings.claim(sid, "B", 1, "request-b", T0 + 10 * SECOND)
+    assert recordings.commit(sid, a_segment(1, "B", 1), 1)
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - PASSING_REASONS))
+def test_end_lap_when_it_does_not_pass_then_the_relay_ends_with_it(
+    recordings: Recordings, reason: Reason
+) -> None:
+    sid = running(recordings, options=RELAYED)
+    end(recordings, sid, reason)
+    assert found(recordings, sid).status not in LIVE
+
+
+@pytest.mark.parametrize("reason", [*PASSING, Reason.STOPPED])
+def test_end_lap_when_the_relay_was_asked_to_stop_then_ends(
+    recordings: Recordings, reason: Reason
+) -> None:
+    sid = running(recordings, options=RELAYED)
+    recordings.request_stop(sid, T0 + SECOND)
+    end(recordings, sid, reason)
+    assert found(recordings, sid).status not in LIVE
+
+
+def test_end_lap_when_its_way_to_the_store_was_slow_then_the_next_lap_has_its_own(
+    recordings: Recordings,
+) -> None:
+    for number, (code, goes_on) in enumerate((("store_too_slow", True), ("store_denied", False))):
+        sid = running(recordings, number + 1, options=RELAYED, channel=f"room-{number}")
+        failure = Failure(code, "destination", "x")
+        recordings.end_lap(sid, "A", 1, Reason.DESTINATION_FAILED, failure, STARTING, T0 + SECOND)
+        assert (found(recordings, sid).status in LIVE) == goes_on
+
+
+def test_declare_dead_when_in_a_relay_then_the_recording_lives_on(recordings: Recordings) -> None:
+    sid = running(recordings, options=RELAYED)
+    assert recordings.declare_dead(sid, "A", 1, DIED, T0 + 60 * SECOND, T0)
+    assert found(recordings, sid).status in LIVE
+    recordings.claim(sid, "A", 2, "request-2", T0 + 61 * SECOND)
+    recordings.request_stop(sid, T0 + 62 * SECOND)
+    assert recordings.declare_dead(sid, "A", 2, DIED, T0 + 120 * SECOND, T0 + 61 * SECOND)
+    recording = found(recordings, sid)
+    assert (recording.status, recording.reason) == (Status.ABNORMAL, Reason.RECORDER_DIED)
+
+
+def test_request_stop_when_between_two_laps_then_stopped_at_once(recordings: Recordings) -> None:
+    sid = running(recordings, options=RELAYED)
+    end(recordings, sid, Reason.LAP_LIMIT)
+    at = T0 + 20 * SECOND
+    recording = recordings.request_stop(sid, at)
+    assert recording == found(recordings, sid)
+    assert (recording.status, recording.reason) == (Status.STOPPED, Reason.STOPPED)
+    assert (recording.stop_requested_utc_us, recording.ended_utc_us) == (at, at)
+    with pytest.raises(AlreadyEnded):
+        recordings.request_stop(sid, at + 1)
+    with pytest.raises(FenceLost):
+        recordings.claim(sid, "B", 1, "late", at + 1)
+    assert created(recordings, 2) == sid_of(2), "the name is free"
+
+
+def test_request_stop_when_no_lap_was_ever_noted_then_waits_for_the_first(
+    recordings: Recordings,
+) -> None:
+    sid = created(recordings, options=RELAYED)
+    assert recordings.request_stop(sid, T0 + 1).status is Status.STOP_REQUESTED
+    recordings.claim(sid, "A", 1, "request-1", T0 + 2)
+    assert recordings.beat(sid, "A", 1, STARTING, T0 + 3).stop
+
+
+def test_request_stop_when_racing_with_the_next_lap_then_it_learns_it_or_does_not_start(
+    recordings: Recordings,
+) -> None:
+    sid = running(recordings, options=RELAYED)
+    end(recordings, sid, Reason.LAP_LIMIT)
+
+    def racer(number: int) -> object:
+        if number == 0:
+            return recordings.request_stop(sid, T0 + 20 * SECOND)
+        return recordings.invoked(sid, "B", number, f"request-{number}", T0 + 20 * SECOND)
+
+    race(racer)
+    recording = found(recordings, sid)
+    if recording.status is Status.STOPPED:
+        # Some laps may have been noted before the stop: then it waited for the newest.
+        assert not recordings.recent_laps(sid)[-1].open or recording.fence.get("B", 0) == 0
+        return
+    assert recording.status is Status.STOP_REQUESTED
+    newest = recording.fence["B"]
+    recordings.claim(sid, "B", newest, f"request-{newest}", T0 + 21 * SECOND)
+    assert recordings.beat(sid, "B", newest, STARTING, T0 + 22 * SECOND).stop
+
+
+# ---------------------------------------------------------------------- what is judged by
+
+
+def test_recent_laps_when_a_recording_is_long_then_the_newest_of_each_lane(
+    recordings: Recordings,
+) -> None:
+    sid = created(recordings, options=RELAYED)
+    for number in range(1, 8):
+        for lane in "AB":
+            at = T0 + (2 * number + (lane == "B")) * SECOND
+            recordings.claim(sid, lane, number, "r", at)
+            recordings.end_lap(sid, lane, number, Reason.LAP_LIMIT, None, STARTING, at + 1)
+    names = [lap.name for lap in recordings.recent_laps(sid)]
+    assert names == ["A5", "B5", "A6", "B6", "A7", "B7"]
+    assert len(recordings.laps(sid)) == 14
+
+
+def test_recent_laps_when_the_newest_is_buried_then_still_two_of_its_lane(
+    recordings: Recordings,
+) -> None:
+    sid = created(recordings, options=RELAYED)
+    for number in (1, 2, 3):
+        at = T0 + number * 60 * SECOND
+        recordings.claim(sid, "A", number, "r", at)
+        assert recordings.declare_dead(sid, "A", number, DIED, at + SECOND, at)
+    assert [lap.name for lap in recordings.recent_laps(sid)] == ["A2", "A3"]
+
+
+def test_recent_laps_when_there_are_none_then_empty_and_unknown_is_not_found(
+    recordings: Recordings,
+) -> None:
+    assert list(recordings.recent_laps(created(recordings))) == []
+    with pytest.raises(RecordingNotFound):
+        recordings.recent_laps(sid_of(404))
+
+
+def test_give_up_when_no_lap_is_open_then_ends_as_the_last_lap_would(
+    recordings: Recordings,
+) -> None:
+    sid = running(recordings, options=RELAYED)
+    assert not recordings.give_up(sid, Reason.RECORDER_DIED, DIED, T0 + 5 * SECOND), "a lap is open"
+    end(recordings, sid, Reason.FAULT)
+    at = T0 + 600 * SECOND
+    assert recordings.give_up(sid, Reason.RECORDER_DIED, DIED, at)
+    recording = found(recordings, sid)
+    assert (recording.status, recording.reason) == (Status.ABNORMAL, Reason.RECORDER_DIED)
+    assert (recording.failure, recording.ended_utc_us) == (DIED, at)
+    assert not recordings.give_up(sid, Reason.RECORDER_DIED, DIED, at + 1)
+    assert found(recordings, sid) == recording
+    assert created(recordings, 2) == sid_of(2), "the name is free"
+    with pytest.raises(RecordingNotFound):
+        recordings.give_up(sid_of(404), Reason.FAULT, DIED, at)
+
+
+def test_unsealed_when_asked_then_every_app_oldest_first_until_sealed(
+    recordings: Recordings,
+) -> None:
+    assert list(recordings.unsealed()) == []
+    for number, app, age in ((1, "live", 3), (2, "other", 2), (3, "live", 1)):
+        recordings.put_ticket(a_ticket(number, app=app))
+        recordings.create(
+            a_recording(number, app=app, channel=f"room-{number}", created_utc_us=T0 - age)
+        )
+    assert [each.sid for each in recordings.unsealed()] == [sid_of(n) for n in (1, 2, 3)]
+    recordings.claim(sid_of(2), "A", 1, "r", T0)
+    end(recordings, sid_of(2), Reason.STOPPED)
+    assert len(list(recordings.unsealed())) == 3, "ended, not sealed"
+    recordings.mark_sealed(sid_of(2), T0 + 20 * SECOND)
+    assert [each.sid for each in recordings.unsealed()] == [sid_of(1), sid_of(3)]
+    assert next(iter(recordings.unsealed())) == found(recordings, sid_of(1))
+
+
+def test_segment_when_asked_for_then_the_row_of_its_bucket(recordings: Recordings) -> None:
+    sid = running(recordings)
+    assert recordings.segment(sid, 3) is None
+    recordings.commit(sid, a_segment(3), 1)
+    assert recordings.segment(sid, 3) == a_segment(3)
+    assert recordings.segment(sid, 2) is None
+    assert recordings.segment(sid_of(404), 3) is None
+
+
+# ---------------------------------------------------------------------- recordings elsewhere
+
+ELSEWHERE = ProviderName.AGORA
+LOST = Failure("vendor_lost", "service", "the vendor lost it")
+
+
+def test_recording_when_it_runs_elsewhere_then_says_where(recordings: Recordings) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert found(recordings, sid).provider is ELSEWHERE
+
+
+def test_advance_when_forward_then_moves_and_never_back(recordings: Recordings) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert recordings.advance(sid, Status.IN_PROGRESS).status is Status.IN_PROGRESS
+    assert recordings.advance(sid, Status.STARTING).status is Status.IN_PROGRESS
+    recordings.request_stop(sid, T0)
+    assert recordings.advance(sid, Status.IN_PROGRESS).status is Status.STOP_REQUESTED
+    assert found(recordings, sid).status is Status.STOP_REQUESTED
+
+
+@pytest.mark.parametrize(
+    ("reason", "failure", "status", "final"),
+    [
+        (Reason.VENDOR_EXITED, None, Status.STOPPED, Status.EXITED),
+        (Reason.STOPPED, None, Status.STOPPED, Status.EXITED),
+        (Reason.VENDOR_FAILED, LOST, Status.ABNORMAL, Status.ABNORMAL),
+    ],
+)
+def test_give_up_when_it_runs_elsewhere_then_ends_as_the_reason_says_and_the_name_is_free(
+    recordings: Recordings, reason: Reason, failure: Failure | None, status: Status, final: Status
+) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert recordings.give_up(sid, reason, failure, T0 + 5)
+    over = found(recordings, sid)
+    assert (over.status, over.reason, over.failure) == (status, reason, failure)
+    assert over.ended_utc_us == T0 + 5
+    assert not recordings.give_up(sid, Reason.FAULT, LOST, T0 + 9)
+    created(recordings, 2, provider=ELSEWHERE)
+    assert recordings.mark_sealed(sid, T0 + 6).status is final
+    assert found(recordings, sid).reason is reason
+
+
+def test_advance_when_unknown_then_not_found(recordings: Recordings) -> None:
+    with pytest.raises(RecordingNotFound):
+        recordings.advance(sid_of(9), Status.IN_PROGRESS)

@@ -1,6 +1,7 @@
 """A synthesised stack as the tests read it: plain JSON, no CDK, no Node.js in the test process."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,11 @@ class Assembly:
 
     def function_statements(self, folder: str) -> list[Json]:
         return self.role_statements(self.functions()[folder]["Role"]["Fn::GetAtt"][0])
+
+
+def machines(value: Any) -> set[str]:
+    """Name the state machines whose ARNs a value holds: they are written out, not referred to."""
+    return set(re.findall(r":stateMachine:[A-Za-z0-9]+-([a-z]+)", json.dumps(value)))
 
 
 def many(value: Any) -> list[Any]:

@@ -43,6 +43,8 @@ def special(tmp_path_factory: pytest.TempPathFactory, layer_folder: Path) -> Ass
         "retentionDays": "0",
         "logDays": "7",
         "recorderMemory": "512",
+        "lapSeconds": "20",
+        "overlapSeconds": "5",
         "requestsPerSecond": "5",
         "alarmEmail": "on-call@team.example",
         "customerKey": "true",

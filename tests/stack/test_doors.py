@@ -7,6 +7,7 @@ import pytest
 
 from everreel.events.own import HEARD
 from everreel.events.ports import SOURCE, Happening
+from everreel.state.recording import Reason
 from tests.stack.assembly import Assembly, targets
 
 
@@ -89,14 +90,37 @@ def test_lap_when_ended_then_its_recording_is_sealed(either: Assembly) -> None:
     assert found["EventPattern"] == {
         "source": [SOURCE],
         "detail-type": [Happening.LAP_ENDED.value],
+        # Its successor records on: there is nothing to seal.
+        "detail": {"reason": [{"anything-but": [Reason.HANDED_OVER.value]}]},
     }
     (target,) = found["Targets"]
     assert either.function_of(target["Arn"]["Ref"]) == "seal_recording"
 
 
+def test_recording_when_nobody_records_it_any_more_then_is_sealed(either: Assembly) -> None:
+    found = rule(either, "BusFailed")
+    assert found["EventPattern"] == {
+        "source": [SOURCE],
+        "detail-type": [Happening.FAILED.value],
+        "detail": {"sid": [{"anything-but": [""]}]},  # a start that was refused has none
+    }
+    (target,) = found["Targets"]
+    assert either.function_of(target["Arn"]["Ref"]) == "seal_recording"
+
+
+def test_sweep_when_scheduled_then_every_minute_and_not_again_if_it_fails(
+    either: Assembly,
+) -> None:
+    found = rule(either, "BusSweep")
+    assert found["ScheduleExpression"] == "rate(1 minute)"
+    (target,) = found["Targets"]
+    assert either.function_of(target["Arn"]["Ref"]) == "sweep_machines"
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 0
+
+
 def test_events_when_undeliverable_then_kept(either: Assembly) -> None:
     queue = either.id_of("AWS::SQS::Queue", "BusUndelivered")
-    for starts in ("BusRequested", "BusLapEnded", "BusHeard", "BusDeadLap"):
+    for starts in ("BusRequested", "BusLapEnded", "BusFailed", "BusHeard", "BusDeadLap"):
         target = rule(either, starts)["Targets"][-1]
         assert list(targets(either, target["DeadLetterConfig"])) == [queue]
         assert target["RetryPolicy"]["MaximumRetryAttempts"] == 8
@@ -128,7 +152,9 @@ def test_notices_when_on_the_bus_then_all_that_is_heard_of_goes_to_one_function(
 def test_rules_when_made_then_all_on_our_own_bus(either: Assembly) -> None:
     bus = either.id_of("AWS::Events::EventBus")
     for found in either.properties("AWS::Events::Rule"):
-        assert found["EventBusName"] == {"Ref": bus}
+        # Only the default bus knows schedules.
+        expected = None if "ScheduleExpression" in found else {"Ref": bus}
+        assert found.get("EventBusName") == expected
 
 
 def test_queues_when_made_then_encrypted_over_tls_and_kept_as_long_as_can_be(

@@ -26,6 +26,14 @@ def test_parameters_when_nothing_is_given_then_the_safe_ones() -> None:
         ({"retentionDays": "30"}, {"retention_days": 30}),
         ({"maxDurationSeconds": "14400"}, {"max_duration_seconds": 14400}),
         ({"sourceTemplate": ""}, {"source_template": ""}),
+        (
+            {"sourceTemplate": "rtmp://a.example/{channel}?as={recorderUid}"},
+            {"source_template": "rtmp://a.example/{channel}?as={recorderUid}"},
+        ),
+        (
+            {"lapSeconds": "60", "overlapSeconds": "22"},
+            {"lap_seconds": 60, "overlap_seconds": 22},
+        ),
         ({"stackName": None}, {}),
         ({"@aws-cdk/core:newStyle": True, "aws:cdk:toolkit": 1, "cli-telemetry": 0}, {}),
     ],
@@ -47,6 +55,13 @@ def test_parameters_when_given_then_read_as_the_command_line_or_json_has_them(
         ({"retentionDays": "-1"}, "retentionDays=-1: must be 0 or a whole number from 1 to 3650"),
         ({"retentionDays": "1.5"}, "retentionDays=1.5"),
         ({"maxDurationSeconds": "5"}, "maxDurationSeconds=5"),
+        ({"lapSeconds": "19"}, "lapSeconds=19: must be a whole number from 20 to 880"),
+        ({"lapSeconds": "881"}, "lapSeconds=881"),
+        ({"overlapSeconds": "4"}, "overlapSeconds=4: must be a whole number from 5 to 120"),
+        (
+            {"lapSeconds": "60", "overlapSeconds": "25"},
+            "a lap records 45 s, which must be at least",
+        ),
         ({"recorderMemory": "128"}, "recorderMemory=128: must be a whole number from 192"),
         ({"requestsPerSecond": "²"}, "requestsPerSecond"),
         ({"logDays": "31"}, "logDays=31: CloudWatch Logs knows 1, 3, 7"),
@@ -74,6 +89,17 @@ def test_source_template_when_it_holds_a_password_then_refused_without_repeating
 @pytest.mark.parametrize("days", LOG_PERIODS)
 def test_log_days_when_known_then_accepted(days: int) -> None:
     assert read({"logDays": str(days)}).log_days == days
+
+
+@pytest.mark.parametrize(
+    ("lap_s", "drain_s"), [(20, 6), (24, 6), (60, 15), (100, 25), (840, 25), (880, 25)]
+)
+def test_lap_when_short_then_a_smaller_part_of_it_is_kept_for_the_end(
+    lap_s: int, drain_s: int
+) -> None:
+    parameters = read({"lapSeconds": lap_s, "overlapSeconds": 5})
+    assert parameters.drain_seconds == drain_s
+    assert parameters.record_seconds == lap_s - drain_s
 
 
 def test_words_when_read_then_keys_and_values() -> None:

@@ -1,9 +1,13 @@
 """Nobody may do more than the registry says; stars are few and each has a reason."""
 
+import itertools
+import json
+import re
+
 import pytest
 
 from infra.registry import FUNCTIONS, FunctionRow
-from tests.stack.assembly import Assembly, many, targets
+from tests.stack.assembly import Assembly, machines, many, targets
 
 ROWS = pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -43,7 +47,7 @@ def test_function_when_the_key_is_ours_then_it_may_use_it_only_if_it_touches_obj
     special: Assembly, row: FunctionRow
 ) -> None:
     actions = {a for s in special.function_statements(row.name) for a in many(s["Action"])}
-    needs = any(grant.on == "objects" for grant in row.grants)
+    needs = any(grant.on in {"objects", "reports", "timelines"} for grant in row.grants)
     assert {a for a in actions if a.startswith("kms:")} == (
         {"kms:Decrypt", "kms:GenerateDataKey"} if needs else set()
     )
@@ -68,10 +72,11 @@ def test_resources_when_allowed_then_named(either: Assembly) -> None:
             if many(statement["Resource"]) == ["*"]:
                 assert set(many(statement["Action"])) <= WITHOUT_RESOURCES
             else:
-                assert list(targets(either, statement["Resource"])), statement
+                named = {*targets(either, statement["Resource"]), *machines(statement["Resource"])}
+                assert named, statement
 
 
-def test_objects_when_allowed_then_of_our_bucket_and_for_two_functions(either: Assembly) -> None:
+def test_objects_when_allowed_then_of_our_bucket_and_for_four_functions(either: Assembly) -> None:
     bucket = either.id_of("AWS::S3::Bucket")
     touching = set()
     for row in FUNCTIONS:
@@ -79,7 +84,26 @@ def test_objects_when_allowed_then_of_our_bucket_and_for_two_functions(either: A
             if any(action.startswith("s3:") for action in many(statement["Action"])):
                 touching.add(row.name)
                 assert set(targets(either, statement["Resource"])) == {bucket}
-    assert touching == {"record_lap", "seal_recording"}
+    assert touching == {"record_lap", "seal_recording", "verify_recording", "http_api"}
+
+
+def test_objects_when_the_door_may_use_them_then_reports_of_verifications_alone(
+    either: Assembly,
+) -> None:
+    for statement in either.function_statements("http_api"):
+        if {"s3:GetObject", "s3:PutObject"} & set(many(statement["Action"])):
+            assert json.dumps(statement["Resource"]).count("/*/verify.json") == 1
+
+
+def test_recordings_when_they_are_verified_then_nothing_of_them_can_be_changed(
+    either: Assembly,
+) -> None:
+    written = [
+        re.findall(r"/\*/([a-z.]+)", json.dumps(statement["Resource"]))
+        for statement in either.function_statements("verify_recording")
+        if "s3:PutObject" in many(statement["Action"])
+    ]
+    assert sorted(itertools.chain(*written)) == ["timeline.svg", "verify.json"]
 
 
 def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) -> None:
@@ -94,9 +118,37 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
     }
     by_owner = {name.split("Role")[0]: found for name, found in invokes.items() if found}
     assert by_owner == {
-        "WorkflowSupervision": {"look", "seal_recording"},
-        "HttpApi": {"record_lap"},
-        "StartRecording": {"record_lap"},
+        "WorkflowSupervisionMachine": {"look", "seal_recording"},
+        "WorkflowLaneMachine": {"relay_lap"},
+        "RelayLap": {"record_lap"},
+        "HttpApi": {"record_lap", "look", "verify_recording"},
+        "StartRecording": {"record_lap", "look"},
+    }
+
+
+def test_machines_when_started_or_told_then_by_those_who_are_meant(either: Assembly) -> None:
+    may = {
+        (name.split("Role")[0], action.removeprefix("states:"), machine)
+        for name in either.of_type("AWS::IAM::Role")
+        for statement in either.role_statements(name)
+        for action in many(statement["Action"])
+        if action.startswith("states:")
+        for machine in machines(statement["Resource"])
+    }
+    assert may == {
+        ("HttpApi", "StartExecution", "supervision"),
+        ("StartRecording", "StartExecution", "supervision"),
+        ("WorkflowSupervisionMachine", "StartExecution", "supervision"),
+        ("WorkflowSupervisionMachine", "StartExecution", "lane"),
+        ("WorkflowLaneMachine", "StartExecution", "lane"),
+        ("SweepMachines", "StartExecution", "supervision"),
+        ("SweepMachines", "StartExecution", "lane"),
+        ("SweepMachines", "ListExecutions", "supervision"),
+        ("SweepMachines", "ListExecutions", "lane"),
+        ("RecordLap", "SendTaskHeartbeat", "lane"),
+        ("RecordLap", "SendTaskSuccess", "lane"),
+        ("RelayLap", "SendTaskSuccess", "lane"),
+        ("IngestNotice", "SendTaskFailure", "lane"),
     }
 
 
@@ -106,6 +158,10 @@ def test_key_of_the_api_when_read_then_by_the_authorizer_alone(either: Assembly)
 
 def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) -> None:
     assert readers_of(either, "NoticeSecrets") == {"http_api"}
+
+
+def test_key_of_agora_when_read_then_by_the_look_alone(either: Assembly) -> None:
+    assert readers_of(either, "AgoraKey") == {"look"}
 
 
 def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_else(

@@ -68,13 +68,18 @@ def test_table_when_made_then_its_keys_are_those_the_rows_use(either: Assembly) 
         {"AttributeName": rows.PARTITION_KEY, "KeyType": "HASH"},
         {"AttributeName": rows.SORT_KEY, "KeyType": "RANGE"},
     ]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == rows.INDEX
-    assert index["Projection"] == {"ProjectionType": "ALL"}
-    assert index["KeySchema"] == [
-        {"AttributeName": rows.INDEX_PARTITION_KEY, "KeyType": "HASH"},
-        {"AttributeName": rows.INDEX_SORT_KEY, "KeyType": "RANGE"},
-    ]
+    indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+    partitions = {
+        rows.INDEX: rows.INDEX_PARTITION_KEY,
+        rows.UNSEALED_INDEX: rows.UNSEALED_KEY,
+    }
+    assert set(indexes) == set(partitions)
+    for name, partition in partitions.items():
+        assert indexes[name]["Projection"] == {"ProjectionType": "ALL"}
+        assert indexes[name]["KeySchema"] == [
+            {"AttributeName": partition, "KeyType": "HASH"},
+            {"AttributeName": rows.INDEX_SORT_KEY, "KeyType": "RANGE"},
+        ]
     assert table["TimeToLiveSpecification"] == {"AttributeName": rows.EXPIRES, "Enabled": True}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     (replica,) = table["Replicas"]

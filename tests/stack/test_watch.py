@@ -9,10 +9,12 @@ from tests.stack.assembly import Assembly, targets
 OUTPUTS = {
     "ApiKeySecretArn",
     "NoticeSecretsArn",
+    "AgoraKeySecretArn",
     "ApiUrl",
     "BucketName",
     "BusName",
     "DashboardUrl",
+    "LaneMachineArn",
     "RecordFunction",
     "SealFunction",
     "StartFunction",
@@ -32,13 +34,14 @@ def watched(assembly: Assembly) -> set[tuple[str, str, str]]:
     return found
 
 
-def test_alarms_when_made_then_for_every_function_queue_and_the_machine(either: Assembly) -> None:
+def test_alarms_when_made_then_for_every_function_queue_and_machine(either: Assembly) -> None:
     alarms = watched(either)
     functions = either.of_type("AWS::Lambda::Function")
-    machine = either.id_of("AWS::StepFunctions::StateMachine")
+    machines = either.of_type("AWS::StepFunctions::StateMachine")
     recorder = either.id_of("AWS::Lambda::Function", "RecordLap")
     api = either.id_of("AWS::ApiGatewayV2::Api")
     assert len(functions) == len(FUNCTIONS)
+    assert len(machines) == 2
     assert alarms == {
         *(("AWS/Lambda", "Errors", name) for name in functions),
         *(
@@ -48,8 +51,8 @@ def test_alarms_when_made_then_for_every_function_queue_and_the_machine(either: 
         ("AWS/Lambda", "Throttles", ""),
         ("AWS/Lambda", "AsyncEventAge", recorder),
         ("AWS/Lambda", "AsyncEventsDropped", recorder),
-        ("AWS/States", "ExecutionsFailed", machine),
-        ("AWS/States", "ExecutionsAborted", machine),
+        *(("AWS/States", "ExecutionsFailed", name) for name in machines),
+        *(("AWS/States", "ExecutionsAborted", name) for name in machines),
         ("AWS/ApiGateway", "5xx", api),
     }
 

@@ -4,7 +4,8 @@ import logging
 from dataclasses import dataclass, replace
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import FenceLost
+from everreel.errors import FenceLost, ServiceFault
+from everreel.events.own import DeadLap
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.state.lanes import Hold, Lanes
 from everreel.state.ports import Recordings
@@ -15,6 +16,7 @@ from everreel.state.recording import (
     LapOrigin,
     Recording,
 )
+from everreel.supervisor.backoff import STOPPING_S
 from everreel.supervisor.bury import bury, give_up, tell
 from everreel.supervisor.ports import Starter, Tasks
 from everreel.supervisor.relay import DIED, DOOR_S, Act, Pace, Step, next_step
@@ -88,7 +90,7 @@ class LaneKeeper:
         sid, lane = watch.sid, watch.lane
         seen = replace(watch, plans=watch.plans + 1)
         if watch.plans == 0:
-            self._lanes.take(sid, lane, owner)
+            self._take(sid, lane, owner)
         elif not self._owns(sid, lane, owner):
             return LaneVerdict("done", 0, "another execution runs this lane"), seen
         recording = self._recordings.find(sid)
@@ -97,15 +99,9 @@ class LaneKeeper:
         seen = replace(seen, absences=0)
         step = self._step(recording, lane, lost)
         if step.act is Act.GIVE_UP:
-            give_up(
-                sid,
-                step.why,
-                self._recordings.recent_laps(sid),
-                recordings=self._recordings,
-                bus=self._bus,
-                clock=self._clock,
-            )
-            return LaneVerdict("done", 0, step.why), seen
+            if self._give_up(sid, step.why):
+                return LaneVerdict("done", 0, step.why), seen
+            return LaneVerdict("wait", STOPPING_S, f"{step.why}; a lap is still open"), seen
         if step.act is not Act.DONE and seen.plans >= MOST_PLANS:
             return LaneVerdict("renew", 0, "another execution goes on"), seen
         log.info("lane %s of %s: %s, %s", lane, sid, step.act.value, step.why)
@@ -131,6 +127,28 @@ class LaneKeeper:
         return order.name
 
     # ------------------------------------------------------------------ parts of a step
+
+    def _take(self, sid: str, lane: str, owner: str) -> None:
+        """Take the lane, and let the execution that had it go: its lap looks for our token then."""
+        former = self._lanes.held(sid, lane)
+        self._lanes.take(sid, lane, owner)
+        if former is None or not former.token or former.owner == owner:
+            return
+        try:
+            self._tasks.succeed(former.token, {"ended": "another execution runs this lane"})
+        except ServiceFault as error:
+            # It goes when the lap has ended; until then the lap beats for it and not for us.
+            log.warning("the execution %s was not told: %s", former.owner, error.message)
+
+    def _give_up(self, sid: str, why: str) -> bool:
+        return give_up(
+            sid,
+            why,
+            self._recordings.recent_laps(sid),
+            recordings=self._recordings,
+            bus=self._bus,
+            clock=self._clock,
+        )
 
     def _step(self, recording: Recording, lane: str, lost: str = "") -> Step:
         """Tell what is to be done, after burying who is dead."""
@@ -162,6 +180,8 @@ class LaneKeeper:
         if not self._lanes.hold(order.sid, order.lane, hold):
             raise FenceLost("another execution runs this lane")
         known = self._recordings.lap(*place)
+        if known is not None and not known.open:
+            raise FenceLost("it has ended before it knew of this task")
         if known is not None and self._is_queued(known, now_us):
             return
         request_id = self._starter.invoke_lap(order)
@@ -193,35 +213,17 @@ class LaneKeeper:
         return LaneVerdict("wait", pause_s, "no such recording yet"), later
 
 
-def lap_died(
-    place: tuple[str, str, int],
-    request_id: str,
-    cause: str,
-    *,
-    recordings: Recordings,
-    lanes: Lanes,
-    tasks: Tasks,
-) -> bool:
+def lap_died(dead: DeadLap, *, recordings: Recordings, lanes: Lanes, tasks: Tasks) -> bool:
     """End the task that waits for a lap whose invocation has failed; False if none waits.
 
     The machine of the lane then buries it. The news may come twice, late, about a lap that was
     replaced long ago, or about a duplicate of one that records: nothing is done then.
-
-    Args:
-        place: sid, lane and number of the lap.
-        request_id: of the invocation that failed.
-        cause: what it left behind, for whoever reads the machine.
-        recordings: the state table.
-        lanes: who waits.
-        tasks: what is ended.
-
     Raises: StateUnavailable, ServiceUnavailable, ServiceFault.
     """
-    sid, lane, number = place
-    lap = recordings.lap(sid, lane, number)
-    if lap is None or not lap.open or lap.request_id not in {"", request_id}:
+    lap = recordings.lap(dead.sid, dead.lane, dead.lap)
+    if lap is None or not lap.open or lap.request_id not in {"", dead.request_id}:
         return False
-    held = lanes.held(sid, lane)
-    if held is None or held.lap != number or not held.token:
+    held = lanes.held(dead.sid, dead.lane)
+    if held is None or held.lap != dead.lap or not held.token:
         return False
-    return tasks.fail(held.token, DIED, cause)
+    return tasks.fail(held.token, DIED, dead.error or dead.condition)

@@ -13,6 +13,7 @@ from math import ceil
 from everreel.clock import MICROSECONDS
 from everreel.state.recording import (
     FIRST_LANE,
+    PASSING_REASONS,
     UNKNOWN,
     Lap,
     LapOrder,
@@ -125,7 +126,8 @@ def is_lost(lap: Lap, now_us: int) -> bool:
 
 
 def _newest(laps: Sequence[Lap], lane: str) -> Lap | None:
-    return next((lap for lap in reversed(laps) if lap.lane == lane), None)
+    # By number: the clocks of two functions may differ, numbers only grow.
+    return max((lap for lap in laps if lap.lane == lane), key=lambda lap: lap.lap, default=None)
 
 
 def _tend(recording: Recording, own: Lap, now_us: int, lost: str) -> Step:
@@ -135,6 +137,8 @@ def _tend(recording: Recording, own: Lap, now_us: int, lost: str) -> Step:
         return Step(Act.BURY, "its invocation failed", lap=own)
     if lost and silent_s > SILENT_S:
         return Step(Act.BURY, f"its task ended with {lost}", lap=own)
+    if lost and own.state is LapState.INVOKED and not own.request_id:
+        return Step(Act.WAIT, f"it could not be invoked: {lost}", wait_s=1)
     if own.state is LapState.RUNNING and is_lost(own, now_us):
         return Step(Act.BURY, "it does not beat any more", lap=own)
     if own.state is LapState.INVOKED and silent_s > SHOW_UP_S:
@@ -191,11 +195,10 @@ class _Turn:
             return Step(Act.GIVE_UP, why)
         if live and not any(lap.beat_utc_us for lap in self._laps):
             return Step(Act.WAIT, "waiting for the first lap to begin", wait_s=1)
-        if len(live) >= self._width:
-            newest_us = max(lap.invoked_utc_us for lap in self._laps)
-            return self._at(newest_us + self._period_us + self._turn_us(), "planned", 0)
         if own is not None and own.failed:
             return self._take_over(own)
+        if len(live) >= self._width:
+            return self._at(self._planned_us(), "planned", 0)
         if own is not None and not live:
             return self._wait_for_end(own)
         moved_us = max(max(lap.invoked_utc_us, lap.ended_utc_us) for lap in self._laps)
@@ -213,18 +216,32 @@ class _Turn:
         if attempt > MOST_FAILURES and not self._live:
             return Step(Act.GIVE_UP, f"{MOST_FAILURES} laps failed in a row")
         why = f"takeover: {own.name} {own.reason.value if own.reason else 'failed'}"
-        pause_s = wait_s(RESTART_S, attempt - 1)
-        return self._at(own.ended_utc_us + pause_s * MICROSECONDS, why, attempt)
+        due_us = own.ended_utc_us + wait_s(RESTART_S, attempt - 1) * MICROSECONDS
+        # If it failed beside as many as are to record, the next one is due by the clock: at once if
+        # it was to relieve one of them.
+        if len(self._live) >= self._width and (planned_us := self._planned_us()) > due_us:
+            return self._at(planned_us, "planned", 0)
+        return self._at(due_us, why, attempt)
+
+    def _planned_us(self) -> int:
+        """Return when the next lap is due after the newest that did not fail."""
+        newest_us = max(lap.invoked_utc_us for lap in self._laps if not lap.failed)
+        return newest_us + self._period_us + self._turn_us()
 
     def _wait_for_end(self, own: Lap) -> Step:
         """Our lap ended in order and nobody else is well.
 
-        Either another lane's lap is dead, which is for that lane to mend, and for us only if it
-        does not; or the recording ends, which its row says in a moment.
+        If all laps have ended and the last one merely passed, nobody started the next: that is for
+        us to do. Else another lane's lap is dead, which is for that lane to mend, and for us only
+        if it does not; or the recording ends, which its row says in a moment.
         """
         others = [lap for lap in self._laps if lap.lane != self._lane]
         moved_us = max(max(lap.beat_utc_us, lap.ended_utc_us) for lap in [own, *others])
-        due_us = moved_us + (SHOW_UP_S + PULSE_LOST_S) * MICROSECONDS + self._turn_us()
+        last = max([own, *others], key=lambda lap: lap.ended_utc_us)
+        passed = last.reason in PASSING_REASONS and not last.failed
+        alone = passed and not any(lap.open for lap in others)
+        patience_s = 0 if alone else SHOW_UP_S + PULSE_LOST_S
+        due_us = moved_us + patience_s * MICROSECONDS + self._turn_us()
         return self._at(due_us, "takeover: no lap records", 0)
 
     def _turn_us(self) -> int:

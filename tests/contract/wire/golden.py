@@ -12,6 +12,8 @@ from everreel.clock import ManualClock
 from everreel.contract.events import (
     EventError,
     LapEnded,
+    LapLost,
+    LapStarted,
     RecordingFailed,
     RecordingSealed,
     RecordingStarted,
@@ -24,10 +26,14 @@ from everreel.events.fan_in import NoticeDoor
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Happening
 from everreel.http.app import create_app
+from everreel.lifecycle.at_vendors import AtVendors
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.lifecycle.use_cases import Lifecycle
+from everreel.sealing.verification import Verifications
 from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices
+from everreel.state.vendor import MemoryVendorTasks
+from everreel.store.memory import MemoryStore
 
 FOLDER = Path(__file__).parent
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
@@ -46,6 +52,20 @@ SAMPLES: Mapping[Happening, Reply] = {
         size=1_204_511,
         lane="a",
         lap=1,
+    ),
+    Happening.LAP_STARTED: LapStarted(
+        sid=SID,
+        lane="b",
+        lap=1,
+        follows="a1",
+        why="takeover: a1 recorder_died",
+        attempt=1,
+    ),
+    Happening.LAP_LOST: LapLost(
+        sid=SID,
+        lane="a",
+        lap=1,
+        error=EventError(code="recorder_died", message="the recorder stopped answering"),
     ),
     Happening.LAP_ENDED: LapEnded(
         sid=SID,
@@ -89,11 +109,21 @@ SAMPLES: Mapping[Happening, Reply] = {
 
 def openapi() -> dict[str, Any]:
     """Make the API's description as it is served."""
+    runner = MemoryRunner()
     lifecycle = Lifecycle(
-        MemoryRecordings(), MemoryRunner(), ManualClock(), check_source=str, source_template=""
+        MemoryRecordings(),
+        runner,
+        ManualClock(),
+        check_source=str,
+        vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), runner),
+        source_template="",
     )
     notices = NoticeDoor(str, MemoryBus, MemoryNotices, ManualClock())
-    return create_app(lifecycle, bucket="recordings", notices=notices).openapi()
+    verifications = Verifications(
+        MemoryRecordings(), MemoryStore(), ManualClock(), starter=MemoryRunner
+    )
+    app = create_app(lifecycle, bucket="recordings", notices=notices, verifications=verifications)
+    return app.openapi()
 
 
 def documents() -> dict[str, dict[str, Any]]:

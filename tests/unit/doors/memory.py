@@ -8,12 +8,15 @@ from everreel.events.fan_in import NoticeDoor
 from everreel.events.memory import MemoryBus
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.settings import Settings
+from everreel.state.lanes import MemoryLanes
 from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices
 from everreel.state.ports import Ticket
 from everreel.state.recording import Mode, Options, Recording
 from everreel.state.status import Status
+from everreel.state.vendor import MemoryVendorTasks
 from everreel.store.memory import MemoryStore
+from everreel.supervisor.memory import MemoryTasks
 from everreel.wiring import Wiring
 
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
@@ -39,9 +42,11 @@ class Context:
 class Deployment:
     """The fakes, and the wiring over them."""
 
-    def __init__(self) -> None:
+    def __init__(self, **parts: object) -> None:
         self.clock = ManualClock()
         self.recordings = MemoryRecordings()
+        self.lanes = MemoryLanes()
+        self.tasks = MemoryTasks()
         self.runner = MemoryRunner()
         self.bus = MemoryBus()
         self.store = MemoryStore()
@@ -50,6 +55,8 @@ class Deployment:
             Settings(bucket="recordings", source_template=TEMPLATE),
             self.clock,
             recordings=self.recordings,
+            lanes=self.lanes,
+            tasks=self.tasks,
             runner=self.runner,
             bus=self.bus,
             store=self.store,
@@ -58,6 +65,7 @@ class Deployment:
             notice_door=NoticeDoor(
                 lambda: NOTICE_SECRETS, lambda: self.bus, lambda: self.notices, self.clock
             ),
+            **{"vendor_tasks": MemoryVendorTasks(), **parts},
         )
 
     def add_recording(self, sid: str = SID, source: str = "", **options: object) -> Recording:

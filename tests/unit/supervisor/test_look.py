@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from everreel.contract.events import RecordingFailed
+from everreel.contract.events import LapLost, RecordingFailed
 from everreel.errors import ServiceFault
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Event, Happening
@@ -93,11 +93,12 @@ def test_lap_when_it_hangs_then_is_dead_after_five_ten_and_fifteen_seconds() -> 
 def test_lap_when_it_is_buried_then_the_bus_is_told() -> None:
     world = started()
     world.watch()
-    [event] = world.bus.published
-    assert event.kind is Happening.FAILED
-    told = RecordingFailed.model_validate({"sid": event.sid, **event.detail})
-    assert told.error.code == "recorder_died"
-    assert (told.lane, told.lap) == ("a", 1)
+    lost, failed = world.bus.published
+    assert (lost.kind, failed.kind) == (Happening.LAP_LOST, Happening.FAILED)
+    for event, words in ((lost, LapLost), (failed, RecordingFailed)):
+        told = words.model_validate({"sid": event.sid, **event.detail})
+        assert told.error.code == "recorder_died"
+        assert (told.lane, told.lap) == ("a", 1)
 
 
 def test_lap_when_the_bus_is_away_then_is_buried_all_the_same() -> None:

@@ -1,5 +1,6 @@
 """The supervisor's policy: every status, every lap, every age of a beat; and its timetable."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,12 +10,22 @@ from hypothesis import strategies as st
 from everreel.clock import MICROSECONDS
 from everreel.state.recording import Lap, LapState, Mode, Options, Progress, Recording
 from everreel.state.status import LIVE, Status
-from everreel.supervisor.backoff import CONFIRM_S, CONFIRMED_WITHIN_S, STEADY_S, SUSPECT_S, wait_s
+from everreel.supervisor.backoff import (
+    ABANDONED_S,
+    BETWEEN_S,
+    CONFIRM_S,
+    CONFIRMED_WITHIN_S,
+    MOST_LOOKS,
+    STEADY_S,
+    SUSPECT_S,
+    wait_s,
+)
 from everreel.supervisor.relay import PULSE_LOST_S
 from everreel.supervisor.verdict import (
     LONGEST_LAP_S,
     Action,
     Watch,
+    in_question,
     judge,
 )
 
@@ -68,7 +79,8 @@ def test_verdict_when_every_case_is_judged_then_follows_the_rule(
         elif state in {None, LapState.INVOKED}:
             expected = Action.BURY if age_s >= CONFIRMED_WITHIN_S else Action.WAIT
         elif state is not LapState.RUNNING:
-            expected = Action.WAIT
+            # Invoked at T0 and ended: nobody has started another one since.
+            expected = Action.GIVE_UP if age_s > ABANDONED_S else Action.WAIT
         else:
             silent = now_us - beat_us > us(PULSE_LOST_S) and suspicion >= len(SUSPECT_S)
             expected = Action.BURY if silent or age_s > LONGEST_LAP_S else Action.WAIT
@@ -79,6 +91,37 @@ def test_verdict_when_every_case_is_judged_then_follows_the_rule(
         assert seen.looks == 4
 
 
+@pytest.mark.parametrize("status", Status)
+def test_verdict_when_an_execution_is_long_then_another_goes_on(status: Status) -> None:
+    beating = [lap(LapState.RUNNING, T0)]
+    before, _ = judge(Watch(SID, looks=MOST_LOOKS - 2), recording(status), beating, T0 + us(1))
+    after, _ = judge(Watch(SID, looks=MOST_LOOKS - 1), recording(status), beating, T0 + us(1))
+    assert before.action is not Action.RENEW
+    assert after.action is (Action.RENEW if status in LIVE else Action.SEAL)
+
+
+def test_verdict_when_between_two_laps_then_waits_for_the_lanes_and_then_gives_up() -> None:
+    over = replace(lap(LapState.ENDED, T0 + us(99)), ended_utc_us=T0 + us(100))
+    for age_s, expected in ((101, Action.WAIT), (700, Action.WAIT), (701, Action.GIVE_UP)):
+        watch = Watch(SID, looks=9, steady=4)
+        verdict, seen = judge(watch, recording(Status.IN_PROGRESS), [over], T0 + us(age_s))
+        assert verdict.action is expected
+        assert verdict.wait_s == (BETWEEN_S if expected is Action.WAIT else 0)
+        assert seen.steady in {0, 4}
+
+
+def test_lap_in_question_when_several_run_then_the_one_without_a_pulse() -> None:
+    silent = replace(lap(LapState.RUNNING, T0), lane="b")
+    well = lap(LapState.RUNNING, T0 + us(20))
+    late = replace(lap(LapState.INVOKED, 0), lane="c")
+    ended = replace(lap(LapState.ENDED, T0), lane="d")
+    now_us = T0 + us(21)
+    assert in_question([silent, well, ended], now_us) == silent
+    assert in_question([ended, well, late], now_us) == well
+    assert in_question([well, late], T0 + us(CONFIRMED_WITHIN_S)) == late
+    assert in_question([], now_us) is None
+
+
 @given(
     status=st.sampled_from(Status),
     state=st.sampled_from([None, *LapState]),
@@ -87,7 +130,7 @@ def test_verdict_when_every_case_is_judged_then_follows_the_rule(
     watch=st.builds(
         Watch,
         st.just(SID),
-        looks=st.integers(0, 500),
+        looks=st.integers(0, 3000),
         steady=st.integers(0, 500),
         suspicion=st.integers(0, 10),
         beat_utc_us=st.one_of(st.just(0), st.integers(T0, T0 + us(1000))),
