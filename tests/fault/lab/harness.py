@@ -33,6 +33,9 @@ LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 40, 10, 2, 60
 
 POLL_S = 0.5
 
+START_S = 60.0
+"""Longest wait for a cold start."""
+
 
 class Sealed:
     """A recording that was copied out of the bucket.
@@ -130,12 +133,14 @@ class LabStack:
         return self.engine.client("stepfunctions")
 
     def start(self, wish: Wish) -> str:
-        """Start a recording through the API; gives its sid.
+        """Start a recording through the API and wait until its first lap runs; gives its sid.
 
-        One call at a time: a dozen functions that start cold at once keep the machine busy.
+        One at a time: a dozen functions that start cold at once keep each other for half a minute,
+        and laps of a lab are no longer than that.
         """
         with self._door:
             sid: str = self.deployment.start(wish)["sid"]
+            self.until(sid, "a lap that runs", lambda: self.running(sid), START_S)
             return sid
 
     def stop(self, sid: str) -> None:
