@@ -834,7 +834,7 @@ def test_end_lap_when_last_then_recording_ends_as_the_reason_says(
     sid = running(recordings)
     end(recordings, sid, reason)
     recording = found(recordings, sid)
-    normal = {"stopped", "idle", "max_duration", "lap_limit", "handed_over"}
+    normal = {"stopped", "idle", "max_duration", "lap_limit", "handed_over", "vendor_exited"}
     assert recording.status is (Status.STOPPED if reason in normal else Status.ABNORMAL)
     assert (recording.reason, recording.ended_utc_us) == (reason, T0 + 9 * SECOND)
     assert recording.failure == (None if reason is Reason.STOPPED else DIED)
@@ -1219,7 +1219,8 @@ def test_request_stop_when_racing_with_the_next_lap_then_it_learns_it_or_does_no
     def racer(number: int) -> object:
         if number == 0:
             return recordings.request_stop(sid, T0 + 20 * SECOND)
-        return recordings.invoked(sid, "B", number, f"request-{number}", T0 + 20 * SECOND)
+        recordings.invoked(sid, "B", number, f"request-{number}", T0 + 20 * SECOND)
+        return None
 
     race(racer)
     recording = found(recordings, sid)
@@ -1231,6 +1232,20 @@ def test_request_stop_when_racing_with_the_next_lap_then_it_learns_it_or_does_no
     newest = recording.fence["B"]
     recordings.claim(sid, "B", newest, f"request-{newest}", T0 + 21 * SECOND)
     assert recordings.beat(sid, "B", newest, STARTING, T0 + 22 * SECOND).stop
+
+
+def test_complete_when_the_lap_is_dead_then_its_progress_is_replaced(
+    recordings: Recordings,
+) -> None:
+    sid = running(recordings, options=RELAYED)
+    told = Progress(Status.IN_PROGRESS, segments=3, media_us=18)
+    recordings.complete(sid, "A", 1, told)
+    assert recordings.laps(sid)[0].progress == STARTING, "it lives and tells for itself"
+    recordings.declare_dead(sid, "A", 1, DIED, T0 + 60 * SECOND, T0)
+    recordings.complete(sid, "A", 1, told)
+    recordings.complete(sid, "B", 9, told)
+    (lap,) = recordings.laps(sid)
+    assert (lap.progress, lap.state) == (told, LapState.DEAD)
 
 
 # ---------------------------------------------------------------------- what is judged by

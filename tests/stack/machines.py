@@ -152,13 +152,14 @@ class Scripted:
 
     def _wait(self, execution: str, end: Callable[[str], None]) -> Json:
         known: set[str] = set()
+        ended: Json = {}
         until_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < until_s:
             for token in [event["token"] for event in self._events() if "token" in event]:
                 if token not in known:
                     known.add(token)
                     end(token)
-            ended: Json = self.states.describe_execution(executionArn=execution)
+            ended = self.states.describe_execution(executionArn=execution)
             if ended["status"] != "RUNNING" and json.loads(self._script.read_text()) == []:
                 return ended
             time.sleep(0.05)

@@ -24,7 +24,6 @@ from everreel.state.recording import (
     FIRST_LANE,
     Lap,
     LapOrder,
-    LapState,
     Options,
     ProviderName,
     Recording,
@@ -37,9 +36,6 @@ TICKET_S = 300
 
 REQUEST_KEY_S = 86_400
 """A door's own request key stands for a resource id that nobody waits with: a day for repeats."""
-
-MOST_UNTOLD = 100
-"""Segments after its last beat that a dead lap can have committed, with room to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +157,7 @@ class Lifecycle:
         recording = self._find(sid)
         return Snapshot(
             recording,
-            [self._completed(recording, lap) for lap in self._recordings.laps(sid)],
+            self._recordings.laps(sid),
             self._recordings.inits(sid),
             self._clock.utc_us(),
             self._vendors.view(recording) if _is_elsewhere(recording) else None,
@@ -181,31 +177,6 @@ class Lifecycle:
         if _is_elsewhere(recording):
             self._vendors.wake(sid)
         return recording
-
-    def _completed(self, recording: Recording, lap: Lap) -> Lap:
-        """Add to the last beat of a lap that died what it committed afterwards."""
-        told = lap.progress
-        if lap.state is not LapState.DEAD:
-            return lap
-        k = told.media_us // (recording.options.segment_s * MICROSECONDS)
-        later = [
-            row
-            for row in self.segments(recording.sid, after=k - 1, limit=MOST_UNTOLD)
-            if (row.lane, row.lap) == (lap.lane, lap.lap)
-            and row.start_us + row.duration_us > told.media_us
-        ]
-        if not later:
-            return lap
-        end_us = later[-1].start_us + later[-1].duration_us
-        progress = replace(
-            told,
-            segments=told.segments + len(later),
-            bytes=told.bytes + sum(row.size for row in later),
-            media_us=end_us,
-            received_us=max(told.received_us, end_us),
-            recorded_us=told.recorded_us + sum(row.media_us for row in later),
-        )
-        return replace(lap, progress=progress)
 
     def _find(self, sid: str) -> Recording:
         recording = self._recordings.find(sid)

@@ -242,6 +242,10 @@ class DynamoRecordings:
         )
         return step is not None
 
+    def complete(self, sid: str, lane: str, lap: int, progress: Progress) -> None:
+        """Write down what a dead lap has done."""
+        self._table.write(writes.completion((sid, lane, lap), progress))
+
     def lap(self, sid: str, lane: str, lap: int) -> Lap | None:
         """Return one lap, None if it was never noted nor claimed."""
         row = self._table.get(rows.lap_key(sid, lane, lap))

@@ -88,6 +88,17 @@ def order(place: tuple[str, str, int], word: str) -> Write:
     )
 
 
+def completion(place: tuple[str, str, int], progress: Progress) -> Write:
+    """Replace what a dead lap told last."""
+    return Write(
+        "Update",
+        rows.lap_key(*place),
+        update="SET #progress = :progress",
+        condition="#state = :dead",
+        values={"progress": rows.progress_values(progress), "dead": LapState.DEAD},
+    )
+
+
 def stops(session: Session) -> Sequence[Write]:
     """Tell every open lap of a recording to stop."""
     recording = session.recording

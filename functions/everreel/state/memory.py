@@ -218,6 +218,13 @@ class MemoryRecordings:
                 self._write(step)
             return step is not None
 
+    def complete(self, sid: str, lane: str, lap: int, progress: Progress) -> None:
+        """Write down what a dead lap has done."""
+        with self._lock:
+            known = self.lap(sid, lane, lap)
+            if known is not None and known.state is LapState.DEAD:
+                self._laps[sid][lane, lap] = replace(known, progress=progress)
+
     def lap(self, sid: str, lane: str, lap: int) -> Lap | None:
         """Return one lap, None if it was never noted nor claimed."""
         with self._lock:

@@ -202,6 +202,10 @@ class Recordings(Protocol):
         """
         ...
 
+    def complete(self, sid: str, lane: str, lap: int, progress: Progress) -> None:
+        """Write down what a dead lap has done, beyond its last beat; any other is left as it is."""
+        ...
+
     def lap(self, sid: str, lane: str, lap: int) -> Lap | None:
         """Return one lap, None if it was never noted nor claimed."""
         ...

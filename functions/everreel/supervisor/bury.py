@@ -2,13 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 
-from everreel.clock import Clock
+from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.state.ports import Recordings
 from everreel.state.recording import Failure, Lap, Reason
 from everreel.state.status import LIVE
+
+MOST_UNTOLD = 100
+"""Segments after its last beat that a dead lap can have committed, with room to spare."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,7 @@ def bury(
     if not recordings.declare_dead(sid, lane, lap, failure, now_us, unchanged_since=beat_utc_us):
         return False
     log.warning("lap %s%d is declared dead: %s", lane, lap, why)
+    _complete(sid, lane, lap, recordings)
     error = {"code": failure.code, "message": failure.message}
     detail: dict[str, object] = {"lane": lane, "lap": lap, "error": error}
     after = recordings.find(sid)
@@ -45,6 +51,32 @@ def bury(
         events.append(Event(Happening.FAILED, sid, detail))
     tell(bus, *events)
     return True
+
+
+def _complete(sid: str, lane: str, number: int, recordings: Recordings) -> None:
+    """Add to the last beat of a dead lap what it committed afterwards; now it commits no more."""
+    lap, recording = recordings.lap(sid, lane, number), recordings.find(sid)
+    if lap is None or recording is None:
+        return
+    told = lap.progress
+    k = told.media_us // (recording.options.segment_s * MICROSECONDS)
+    later = [
+        row
+        for row in islice(recordings.segments(sid, after=k - 1), MOST_UNTOLD)
+        if (row.lane, row.lap) == (lane, number) and row.start_us + row.duration_us > told.media_us
+    ]
+    if not later:
+        return
+    end_us = later[-1].start_us + later[-1].duration_us
+    progress = replace(
+        told,
+        segments=told.segments + len(later),
+        bytes=told.bytes + sum(row.size for row in later),
+        media_us=end_us,
+        received_us=max(told.received_us, end_us),
+        recorded_us=told.recorded_us + sum(row.media_us for row in later),
+    )
+    recordings.complete(sid, lane, number, progress)
 
 
 def give_up(

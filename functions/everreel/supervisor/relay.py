@@ -135,7 +135,8 @@ def _tend(recording: Recording, own: Lap, now_us: int, lost: str) -> Step:
     silent_s = (now_us - max(own.invoked_utc_us, own.beat_utc_us)) / MICROSECONDS
     if lost == DIED:
         return Step(Act.BURY, "its invocation failed", lap=own)
-    if lost and own.state is LapState.RUNNING and silent_s > SILENT_S:
+    if lost and silent_s > SILENT_S:
+        # One that is only slow to start is fenced, and leaves: another may be here sooner.
         return Step(Act.BURY, f"its task ended with {lost}", lap=own)
     if lost and own.state is LapState.INVOKED and not own.request_id:
         return Step(Act.WAIT, f"it could not be invoked: {lost}", wait_s=1)

@@ -197,7 +197,7 @@ class Away(MemoryNotices):
         return new
 
 
-def nobody_waits() -> dict[str, object]:
+def nobody_waits() -> dict[str, Any]:
     """Give the parts that look for whoever waits for a lap: there is nobody."""
     return {"recordings": MemoryRecordings(), "lanes": MemoryLanes(), "tasks": MemoryTasks()}
 

@@ -15,6 +15,7 @@ from everreel.media.index import InitRow, SegmentRow
 from everreel.media.segment import Cause, Gap
 from everreel.state.recording import Failure, Progress, Reason
 from everreel.state.status import Status
+from everreel.supervisor.bury import bury
 from tests.unit.doors.memory import SID, Deployment
 
 START = {"channel": "lobby", "uid": "camera-1"}
@@ -213,13 +214,13 @@ def test_query_when_it_died_after_its_last_beat_then_counts_what_it_committed_si
     assert recordings.commit(SID, untold, 1)
     beat_us = recordings.laps(SID)[0].beat_utc_us
     assert api.get(f"/v1/recordings/{SID}").json()["segments"] == 3
-    recordings.declare_dead(
+    assert bury(
         SID,
-        "a",
-        1,
-        Failure("recorder_died", "service", "it died"),
-        deployment.clock.utc_us(),
-        unchanged_since=beat_us,
+        ("a", 1, beat_us),
+        "it died",
+        recordings=recordings,
+        bus=deployment.bus,
+        clock=deployment.clock,
     )
     found = api.get(f"/v1/recordings/{SID}").json()
     assert (found["segments"], found["bytes"]) == (4, 4000)

@@ -175,11 +175,10 @@ def test_lap_when_it_is_under_way_then_the_machine_waits_for_it() -> None:
         (invoked("a1", 0), "", SHOW_UP_S, Act.RUN),
         (invoked("a1", 0), "", SHOW_UP_S + 1, Act.BURY),
         (invoked("a1", 0), DIED, 1, Act.BURY),
-        (invoked("a1", 0), "States.HeartbeatTimeout", PULSE_LOST_S, Act.RUN),
-        (invoked("a1", 0), "States.HeartbeatTimeout", SHOW_UP_S + 1, Act.BURY),
+        (invoked("a1", 0), "States.HeartbeatTimeout", PULSE_LOST_S, Act.BURY),
         (invoked("a1", 0, request=""), "ServiceUnavailable", 1, Act.WAIT),
         (invoked("a1", 0, request=""), "", 2, Act.RUN),
-        (invoked("a1", 0, request=""), "", SHOW_UP_S + 1, Act.BURY),
+        (invoked("a1", 0, request=""), "ServiceUnavailable", SILENT_S + 1, Act.BURY),
     ],
 )
 def test_lap_when_its_task_or_its_beat_is_lost_then_dead_only_if_it_is_silent(
