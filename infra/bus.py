@@ -12,6 +12,17 @@ from infra.nag import acknowledge
 OUR_SOURCE = "everreel"
 """What `everreel.events.eventbridge` signs with; requests come from any other source."""
 
+HEARD = (
+    "VendorNotice",
+    "RecordingStarted",
+    "LapStarted",
+    "LapEnded",
+    "LapLost",
+    "RecordingSealed",
+    "RecordingFailed",
+)
+"""Events of ours that are kept as notices. Not segments: they are many, and the index has them."""
+
 KEPT = Duration.days(14)
 TRIES = 8
 
@@ -53,7 +64,7 @@ class Bus(Construct):
         self.undelivered = DeadLetters(self, "Undelivered").queue
         self.abandoned = DeadLetters(self, "Abandoned").queue
         self.dead_laps = DeadLetters(self, "DeadLaps").queue
-        events.Rule(
+        self._dead_lap = events.Rule(
             self,
             "DeadLap",
             event_bus=self.bus,
@@ -119,6 +130,18 @@ class Bus(Construct):
             schedule=events.Schedule.rate(Duration.minutes(1)),
             targets=[targets.LambdaFunction(sweeper, retry_attempts=0)],
         )
+
+    def ingest_notices(self, ingester: lambda_.IFunction) -> None:
+        """Let one function hear of dead laps, of what vendors tell, and of our own recordings."""
+        events.Rule(
+            self,
+            "Heard",
+            event_bus=self.bus,
+            description="Something was told of a task or a recording: keep it once",
+            event_pattern=events.EventPattern(source=[OUR_SOURCE], detail_type=list(HEARD)),
+            targets=[self._target(ingester, Duration.hours(24))],
+        )
+        self._dead_lap.add_target(self._target(ingester, Duration.hours(1)))
 
     def _target(self, function: lambda_.IFunction, longest: Duration) -> targets.LambdaFunction:
         return targets.LambdaFunction(

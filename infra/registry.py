@@ -254,4 +254,21 @@ STARTER = FunctionRow(
     asynchronous=Asynchronous(retries=2, longest_wait_s=5 * MINUTE_S, failures_to="queue"),
 )
 
-FUNCTIONS = (RECORDER, LOOK, RELAY, SWEEPER, SEALER, AUTHORIZER, API, STARTER)
+INGESTER = FunctionRow(
+    name="ingest_notice",
+    why="Keeps what is told of tasks and laps, once: vendors' notices, events, dead laps.",
+    memory_mb=256,
+    timeout_s=30,
+    layers=RUNTIME,
+    settings=("table",),
+    # One row for each thing told, whatever was told before, so a notice costs the same after a
+    # month; only for a dead lap it reads who waits for it, and tells him.
+    grants=(
+        Grant("table", ("dynamodb:GetItem", "dynamodb:PutItem")),
+        Grant("lanes", ("states:SendTaskFailure",)),
+    ),
+    # Repeats are known, so everything may be tried again; what cannot be kept must not be lost.
+    asynchronous=Asynchronous(retries=2, longest_wait_s=HOUR_S, failures_to="queue"),
+)
+
+FUNCTIONS = (RECORDER, LOOK, RELAY, SWEEPER, SEALER, AUTHORIZER, API, STARTER, INGESTER)

@@ -16,6 +16,7 @@ from infra.registry import (
     API,
     AUTHORIZER,
     FUNCTIONS,
+    INGESTER,
     LOOK,
     RECORDER,
     RELAY,
@@ -62,6 +63,7 @@ class EverreelStack(Stack):
         self._bus.sweep(self._function(SWEEPER).alias)
         self._bus.seal_on_lap_end(self._function(SEALER).alias)
         self._bus.start_on_request(self._function(STARTER).alias)
+        self._bus.ingest_notices(self._function(INGESTER).alias)
         self._api = Api(
             self,
             "Gateway",

@@ -3,7 +3,8 @@
 import re
 from urllib.parse import urlsplit, urlunsplit
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,63}://[^\s\"'<>]+")
+"""The bound keeps a long word from being searched to its end from each of its letters."""
 HIDDEN = "***"
 
 

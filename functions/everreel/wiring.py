@@ -10,8 +10,8 @@ from everreel.settings import Settings
 if TYPE_CHECKING:
     from everreel.auth import KeyRing
     from everreel.aws.runner import AwsRunner
-    from everreel.events.facts import Facts
     from everreel.events.fan_in import NoticeDoor
+    from everreel.events.own import DeadLap
     from everreel.events.ports import EventBus
     from everreel.http.door import Door
     from everreel.lifecycle.use_cases import Lifecycle
@@ -135,11 +135,35 @@ class Wiring:
             poster=poster,
         )
 
-    def take_notice(self, detail: Mapping[str, Any]) -> "tuple[bool, Facts]":
-        """Keep what a vendor told, once: the detail of a `VendorNotice` of the bus."""
-        from everreel.events.fan_in import take
+    def hear(self, event: Mapping[str, Any]) -> bool:
+        """Keep what an event of the bus tells, once; True if it was new."""
+        from everreel.events.fan_in import read, take
+        from everreel.events.own import DeadLap
 
-        return take(detail, notices=self.notices, clock=self.clock)
+        heard = read(event)
+        if isinstance(heard, DeadLap):
+            return self.lap_died(heard)
+        return heard is not None and take(heard, notices=self.notices, clock=self.clock)
+
+    def lap_died(self, dead: "DeadLap") -> bool:
+        """Act on the death of a lap; True if it was not known yet.
+
+        Comes at least once, so what is done here is done at every call and harmless when repeated:
+        the first call may have died before it was through.
+        """
+        from everreel.events.fan_in import take
+        from everreel.events.own import notice_of_dead_lap
+        from everreel.supervisor.lane import lap_died
+
+        lap_died(
+            (dead.sid, dead.lane, dead.lap),
+            dead.request_id,
+            dead.error or dead.condition,
+            recordings=self.recordings,
+            lanes=self.lanes,
+            tasks=self.tasks,
+        )
+        return take(notice_of_dead_lap(dead), notices=self.notices, clock=self.clock)
 
     def start_recording(self, event: Mapping[str, Any], *, request_id: str) -> dict[str, Any]:
         """Start what an event of the bus, or one pasted into the console, asks for."""
@@ -170,7 +194,10 @@ class Wiring:
             secret = self.settings.notice_secrets
             return read_secret(client("secretsmanager"), secret) if secret else "{}"
 
-        return self._once("notice_door", lambda: NoticeDoor(read, lambda: self.bus, self.clock))
+        return self._once(
+            "notice_door",
+            lambda: NoticeDoor(read, lambda: self.bus, lambda: self.notices, self.clock),
+        )
 
     @property
     def lane_keeper(self) -> "LaneKeeper":
@@ -241,7 +268,7 @@ class Wiring:
 
     @property
     def notices(self) -> "Notices":
-        """What vendors told, in the state table."""
+        """What was told of tasks, in the state table."""
         from everreel.state.dynamodb_notices import DynamoNotices
 
         return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))

@@ -206,6 +206,10 @@ class Demo:
         first_s, key_s = take.timings["firstSegment"], take.timings["firstKeyframe"]
         text = f"{take.stored}; first keyframe after {key_s:.1f} s, playable after {first_s:.1f} s"
         self._screen.mark(True, "recorded", text)
+        if len(take.laps) > 1:
+            count = len(take.laps) - 1
+            hand_overs = "1 hand-over" if count == 1 else f"{count} hand-overs"
+            self._screen.note("relay", f"{' > '.join(take.laps)}: {hand_overs}")
 
     def _say_result(self, ok: bool, files: int) -> None:
         out = self._wish.out

@@ -63,6 +63,9 @@ def synthesise_for_host(assembly: Path) -> Path:
         # The demo's own source lies at 127.0.0.1. Off, unless a deployment asks for it.
         "allowPrivateSources": "true",
         "ephemeral": "true",
+        # Laps so short that a demo sees several of them; a deployment's last up to 14 minutes.
+        "lapSeconds": "40",
+        "overlapSeconds": "12",
     }
     with turn(assembly.parent / f"{assembly.name}.lock"):
         return synthesise(assembly, context)

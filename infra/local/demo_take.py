@@ -64,6 +64,11 @@ class Take:
         return f"{count} {'segment' if count == 1 else 'segments'} · {seconds:.1f} s · {stored}"
 
     @property
+    def laps(self) -> list[str]:
+        """The laps that stored segments, each once, in the order of their first ones."""
+        return list(dict.fromkeys(f"{each['lane']}{each['lap']}" for each in self.segments))
+
+    @property
     def ending(self) -> bool:
         """Whether it stops or has stopped recording, by itself or because somebody said so."""
         return self.status > IN_PROGRESS
@@ -92,7 +97,7 @@ class Director:
         Args:
             api: of the deployed stack.
             screen: where progress is shown.
-            on_playable: called once the first segment is stored.
+            on_playable: called once there is something to play and it is known where.
             healthy: called between polls; raises if something else that is needed has failed.
         """
         self._api = api
@@ -100,6 +105,7 @@ class Director:
         self._on_playable = on_playable
         self._healthy = healthy
         self._note = ""
+        self._shown = False
 
     def begin(self, source: str, seconds: float) -> tuple[Take, dict[str, Any]]:
         """Ask for a recording; gives it and the API's answer."""
@@ -175,10 +181,12 @@ class Director:
             if not take.segments:
                 take.passed("firstSegment")
             take.segments.append(segment)
-            if len(take.segments) == 1:
-                self._on_playable(take)
             if not self._screen.terminal:
                 self._tell(take, segment)
+        # The list of files follows the first segment with the lap's next beat.
+        if not self._shown and take.segments and take.folder() is not None:
+            self._shown = True
+            self._on_playable(take)
 
     def _tell(self, take: Take, segment: dict[str, Any]) -> None:
         """Write a segment down, where no line can move."""
@@ -186,13 +194,14 @@ class Director:
         self._screen.line(
             f"    {at}  segment {segment['k']:>3}  {segment['durationSeconds']:.2f} s"
             f"  {size(segment['bytes']):>7}  {segment['sha256'][:12]}"
+            f"  lap {segment['lane']}{segment['lap']}"
         )
 
     def _show(self, take: Take, elapsed_s: float, seconds: float) -> None:
         """Show how it goes in one line that moves."""
         words = [take.status_text]
         if take.segments:
-            words += [take.stored, f"last #{take.segments[-1]['k']}"]
+            words += [take.stored, f"last #{take.segments[-1]['k']} by lap {take.laps[-1]}"]
         head = f"  {clock(elapsed_s)} {bar(elapsed_s / seconds)} {clock(seconds)}"
         self._screen.moving(f"{head}  {' · '.join(words)}")
 

@@ -38,6 +38,9 @@ class FileSource:
         self._parser = HttpFlv()
         self._at_end = at_end
 
+    def reach_back(self, back_s: float) -> None:
+        pass
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events of the next piece."""
         data = self._file.read(READ_CHUNK)

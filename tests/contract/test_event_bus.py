@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from everreel.contract.wire import Reply
 from everreel.errors import ServiceFault
-from everreel.events.eventbridge import BATCH, SOURCE, TRIES, EventBridgeBus
+from everreel.events.eventbridge import BATCH, TRIES, EventBridgeBus
 from everreel.events.memory import MemoryBus
-from everreel.events.ports import Event, EventBus, Happening
+from everreel.events.ports import SOURCE, Event, EventBus, Happening
 from tests.contract.cloud import REGION, pretended_cloud
 from tests.contract.wire.golden import SAMPLES, SID
 

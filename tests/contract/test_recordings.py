@@ -522,6 +522,7 @@ def test_beat_when_it_tells_marks_and_playlists_then_the_lap_shows_them(
         open_k=7,
         marks=((-5, "va1b2"), (3 * SECOND, "ac3d4")),
         zero_us=-12,
+        audio_zero_us=13,
         shown=Shown(2, 1, 0, 6, 4),
     )
     recordings.beat(sid, "A", 1, progress, T0 + 3 * SECOND)

@@ -15,7 +15,8 @@ from infra.local.engine import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
-SECONDS = 15
+SECONDS = 30
+"""Long enough for a hand-over: the demo starts a lap every 18 s."""
 PATIENCE_S = 300
 
 

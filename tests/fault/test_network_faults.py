@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from everreel.recorder.lap import POLL_S
+from everreel.recorder.loop import POLL_S
 from everreel.state.recording import Reason
 from everreel.state.status import Status
 from tests.fault.proxy import Proxy, Silent

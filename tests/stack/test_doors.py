@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from everreel.events.eventbridge import SOURCE
-from everreel.events.ports import Happening
+from everreel.events.own import HEARD
+from everreel.events.ports import SOURCE, Happening
 from everreel.state.recording import Reason
 from tests.stack.assembly import Assembly, targets
 
@@ -120,8 +120,8 @@ def test_sweep_when_scheduled_then_every_minute_and_not_again_if_it_fails(
 
 def test_events_when_undeliverable_then_kept(either: Assembly) -> None:
     queue = either.id_of("AWS::SQS::Queue", "BusUndelivered")
-    for starts in ("BusRequested", "BusLapEnded", "BusFailed"):
-        (target,) = rule(either, starts)["Targets"]
+    for starts in ("BusRequested", "BusLapEnded", "BusFailed", "BusHeard", "BusDeadLap"):
+        target = rule(either, starts)["Targets"][-1]
         assert list(targets(either, target["DeadLetterConfig"])) == [queue]
         assert target["RetryPolicy"]["MaximumRetryAttempts"] == 8
         assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 300
@@ -133,8 +133,20 @@ def test_lap_when_it_dies_without_a_word_then_its_record_is_kept(either: Assembl
         "source": ["lambda"],
         "detail-type": ["Lambda Function Invocation Result - Failure"],
     }
+    kept, told = found["Targets"]
+    assert list(targets(either, kept["Arn"])) == [either.id_of("AWS::SQS::Queue", "BusDeadLaps")]
+    assert either.function_of(told["Arn"]["Ref"]) == "ingest_notice"
+
+
+def test_notices_when_on_the_bus_then_all_that_is_heard_of_goes_to_one_function(
+    either: Assembly,
+) -> None:
+    found = rule(either, "BusHeard")
+    pattern = found["EventPattern"]
+    assert pattern["source"] == [SOURCE]
+    assert set(pattern["detail-type"]) == {Happening.NOTICE.value, *(kind.value for kind in HEARD)}
     (target,) = found["Targets"]
-    assert list(targets(either, target["Arn"])) == [either.id_of("AWS::SQS::Queue", "BusDeadLaps")]
+    assert either.function_of(target["Arn"]["Ref"]) == "ingest_notice"
 
 
 def test_rules_when_made_then_all_on_our_own_bus(either: Assembly) -> None:

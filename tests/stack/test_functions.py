@@ -144,7 +144,7 @@ def test_late_laps_when_queued_then_given_up_after_a_minute_and_never_repeated(
     bus = either.id_of("AWS::Events::EventBus")
     assert list(targets(either, lap["DestinationConfig"]["OnFailure"])) == [bus]
     queue = either.id_of("AWS::SQS::Queue", "BusAbandoned")
-    for name in ("start_recording", "seal_recording"):
+    for name in ("start_recording", "seal_recording", "ingest_notice"):
         assert configs[name]["MaximumRetryAttempts"] == 2
         assert list(targets(either, configs[name]["DestinationConfig"]["OnFailure"])) == [queue]
     for config in configs.values():

@@ -125,6 +125,7 @@ def test_machines_when_started_or_told_then_by_those_who_are_meant(either: Assem
         ("RecordLap", "SendTaskHeartbeat", "lane"),
         ("RecordLap", "SendTaskSuccess", "lane"),
         ("RelayLap", "SendTaskSuccess", "lane"),
+        ("IngestNotice", "SendTaskFailure", "lane"),
     }
 
 
@@ -134,6 +135,22 @@ def test_key_of_the_api_when_read_then_by_the_authorizer_alone(either: Assembly)
 
 def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) -> None:
     assert readers_of(either, "NoticeSecrets") == {"http_api"}
+
+
+def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_else(
+    either: Assembly,
+) -> None:
+    table = either.id_of("AWS::DynamoDB::GlobalTable")
+    kept = [
+        s for s in either.function_statements("ingest_notice") if not LOG & {*many(s["Action"])}
+    ]
+    assert {action for s in kept for action in many(s["Action"])} == {
+        "dynamodb:PutItem",
+        "sqs:SendMessage",
+    }
+    for statement in kept:
+        if "dynamodb:PutItem" in many(statement["Action"]):
+            assert set(targets(either, statement["Resource"])) == {table}
 
 
 def readers_of(assembly: Assembly, starts: str) -> set[str]:

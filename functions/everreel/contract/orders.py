@@ -105,6 +105,12 @@ class LaneAnswer(Message):
     name: Annotated[str, Field(description="Of the execution that goes on, if one is to.")] = ""
 
 
+class HeardAnswer(Message):
+    """What became of an event that was listened to."""
+
+    new: Annotated[bool, Field(description="False: a repeat, or about nothing that is kept.")]
+
+
 class SealOrder(Message):
     """Tells `seal_recording` which recording to close."""
 

@@ -256,6 +256,45 @@ class HealthReply(Reply):
     version: str
 
 
+class FactsReply(Reply):
+    """What the notices about a task add up to, whatever their order and number."""
+
+    started: bool
+    exited: bool
+    abnormal: Annotated[bool, Field(description="It came to an end, and not as it should.")]
+    stored: Annotated[bool, Field(description="Its files have reached the bucket meant for them.")]
+    backed_up: Annotated[bool, Field(description="Some wait in the vendor's backup store.")]
+    progress: Annotated[int, Field(description="Of the upload, in ten-thousandths.")]
+    recorders: Annotated[
+        tuple[str, ...], Field(description="Uids that spoke or took over; our own: laps, as `a1`.")
+    ]
+    files: Annotated[tuple[str, ...], Field(description="File names that were told.")]
+    errors: Annotated[tuple[str, ...], Field(description="Error codes that were told.")]
+
+
+class ToldReply(Reply):
+    """One notice."""
+
+    event: Annotated[int, Field(description="The vendor's number of its kind.")]
+    recorder: Annotated[str, Field(description="Uid of the recorder that says so, or empty.")]
+    channel: Annotated[str, Field(description="Channel or room, or empty.")]
+    at: Annotated[Instant, Field(description="When it happened, by the vendor's clock.")]
+    notice_id: Annotated[str, Field(description="The vendor's id of the notice, or empty.")]
+    detail: Annotated[object, Field(description="The rest, in the vendor's words.")]
+
+
+class HearsayReply(Reply):
+    """What is known of a task by hearsay; its query has the truth."""
+
+    vendor: str
+    task: str
+    facts: FactsReply
+    notices: Annotated[
+        tuple[ToldReply, ...], Field(description="Newest first: up to `limit`, and 1 MiB.")
+    ]
+    kept: Annotated[int, Field(description="Notices that are kept, shown here or not.")]
+
+
 class NoticeReply(Reply):
     """The notice was taken; a vendor that reads no such answer tells it again."""
 

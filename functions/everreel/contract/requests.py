@@ -197,6 +197,12 @@ class ListQuery(Wire):
     ] = ""
 
 
+class HearsayQuery(Wire):
+    """How much of what was told to show."""
+
+    limit: Annotated[int, Field(ge=1, le=200, description="Notices in the answer.")] = 50
+
+
 class DescribeQuery(Wire):
     """How much to tell about a recording."""
 

@@ -6,9 +6,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from everreel.errors import ServiceFault
-from everreel.events.ports import Event
-
-SOURCE = "everreel"
+from everreel.events.ports import SOURCE, Event
 
 BATCH = 10
 """PutEvents takes ten entries a call."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from everreel.events.notices import AGORA, TENCENT
+from everreel.events.own import EVERREEL, Own
 from everreel.state.notices import Notice
 
 Reader = Callable[[Mapping[str, Any]], "Facts"]
@@ -26,7 +28,7 @@ class Facts:
         stored: its files have reached the bucket they were meant for.
         backed_up: some wait in the vendor's backup store.
         progress: of the upload, in ten-thousandths.
-        uids: of recorders that spoke about it or took it over.
+        uids: of recorders that spoke about it or took it over; of our own recordings, the laps.
         files: names that were told.
         errors: codes that were told.
         newest_utc_us: when the newest of all this happened.
@@ -68,10 +70,10 @@ def fact_of(notice: Notice) -> Facts:
     """Read one notice; what it says and we do not know is no fact."""
     detail = json.loads(notice.detail)
     told: Mapping[str, Any] = detail if isinstance(detail, dict) else {}
-    read = _AGORA if notice.vendor == "agora" else _TENCENT
-    said = read.get(notice.event, _nothing)(told)
+    said = _READERS[notice.vendor].get(notice.event, _nothing)(told)
     heard = frozenset({notice.uid} - {""})
-    return said | Facts(uids=heard, files=_files(told), newest_utc_us=notice.utc_us)
+    files = frozenset() if (notice.vendor, notice.event) in _PASSING else _files(told)
+    return said | Facts(uids=heard, files=files, newest_utc_us=notice.utc_us)
 
 
 def _nothing(_: Mapping[str, Any]) -> Facts:
@@ -132,6 +134,31 @@ _TENCENT: dict[int, Reader] = {
 }
 
 
+_OWN: dict[int, Reader] = {
+    Own.RECORDING_STARTED: lambda _: Facts(started=True),
+    Own.LAP_ENDED: lambda told: Facts(started=True, errors=_error_code(told)),
+    Own.RECORDING_SEALED: lambda told: Facts(
+        exited=True, stored=True, abnormal=_number(told, "status") == 20
+    ),
+    Own.LAP_LOST: lambda told: Facts(errors=_error_code(told)),
+    Own.RECORDING_FAILED: lambda told: Facts(errors=_error_code(told)),
+    # As the supervisor calls it when it buries the lap.
+    Own.LAP_DIED: lambda _: Facts(errors=frozenset({"recorder_died"})),
+}
+"""Only a seal ends a recording: whether another lap follows a failed one, supervision decides."""
+
+_PASSING = frozenset({(AGORA, 45), (TENCENT, 307)})
+"""Snapshots and slices: they come by the thousand and only the last is kept."""
+
+_READERS: Mapping[str, Mapping[int, Reader]] = {AGORA: _AGORA, TENCENT: _TENCENT, EVERREEL: _OWN}
+
+
+def _error_code(told: Mapping[str, Any]) -> frozenset[str]:
+    error = told.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return frozenset({code}) if isinstance(code, str) else frozenset()
+
+
 def _number(told: Mapping[str, Any], *names: str) -> int:
     """Read the first of these fields that is there; -1 if none is, or if it is no number."""
     value = next((told[name] for name in names if name in told), None)
@@ -141,10 +168,10 @@ def _number(told: Mapping[str, Any], *names: str) -> int:
 
 def _files(told: Mapping[str, Any]) -> frozenset[str]:
     """Find the file names in whichever of the vendors' shapes they come."""
-    found = set()
+    found = []
     for name in ("fileList", "FileList", "fileName", "FileName"):
         value = told.get(name, ())
-        for each in [value] if isinstance(value, str) else value:
+        for each in value if isinstance(value, list) else [value]:
             inner = each if isinstance(each, dict) else {"fileName": each}
-            found.add(inner.get("fileName") or inner.get("filename"))
+            found.append(inner.get("fileName") or inner.get("filename"))
     return frozenset(each for each in found if isinstance(each, str) and each)

@@ -1,4 +1,4 @@
-"""Where notices meet: told on the bus by the door, kept once, added up to facts."""
+"""Where notices meet: the door tells them on the bus, the fan-in keeps each of them once."""
 
 import json
 import logging
@@ -8,26 +8,40 @@ from typing import Any
 from everreel.clock import Clock, iso, parse_iso
 from everreel.errors import InvalidRequest, ServiceFault, SignatureRefused
 from everreel.events import notices as words
-from everreel.events.facts import Facts, facts_of
-from everreel.events.ports import Event, EventBus, Happening
+from everreel.events.own import HEARD, DeadLap, notice_of_happening, read_failure
+from everreel.events.ports import SOURCE, Event, EventBus, Happening
 from everreel.state.notices import Notice, Notices
 
 log = logging.getLogger(__name__)
+
+FROM_LAMBDA = "lambda"
+FAILURE = "Lambda Function Invocation Result - Failure"
+"""How Lambda tells the bus that it gave up an asynchronous invocation."""
 
 REMEMBERED_S = 300
 """A replaced secret works for as long as this after it was replaced, and a new one from then on."""
 
 
 class NoticeDoor:
-    """Takes notices in: checks who signed them, reads them, puts them on the bus."""
+    """Takes notices in: checks who signed them, reads them, puts them on the bus.
 
-    def __init__(self, read: Callable[[], str], bus: Callable[[], EventBus], clock: Clock) -> None:
+    And tells what was heard of a task, once the fan-in has kept it.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], str],
+        bus: Callable[[], EventBus],
+        notices: Callable[[], Notices],
+        clock: Clock,
+    ) -> None:
         """Check with the secrets in the JSON text that `read` returns: `{"agora": "…"}`.
 
-        Both are asked for when the first notice comes: most starts of the door see none.
+        All three are asked for when they are needed: most starts of the door see no notice.
         """
         self._read = read
         self._bus = bus
+        self._notices = notices
         self._clock = clock
         self._secrets: Mapping[str, Sequence[str]] = {}
         self._until_s = -1.0
@@ -41,6 +55,10 @@ class NoticeDoor:
         """Take a callback of Tencent. Raises: SignatureRefused, InvalidRequest, ServiceFault."""
         words.check_tencent(self._of(words.TENCENT), body, sign=sign)
         self._tell(words.read_tencent(body))
+
+    def heard(self, vendor: str, task: str) -> Sequence[Notice]:
+        """Return what was told of a task. Raises: StateUnavailable, ServiceFault."""
+        return self._notices().of_task(vendor, task)
 
     def _tell(self, notice: Notice | None) -> None:
         if notice is None:
@@ -104,6 +122,8 @@ def event_of(notice: Notice) -> Event:
 
 def notice_of(detail: Mapping[str, Any]) -> Notice:
     """Read what `event_of` wrote. Raises: InvalidRequest."""
+    if detail.get("vendor") not in (words.AGORA, words.TENCENT):
+        raise InvalidRequest("no notice of ours: no such vendor", field="detail.vendor")
     try:
         return Notice(
             vendor=str(detail["vendor"]),
@@ -116,16 +136,34 @@ def notice_of(detail: Mapping[str, Any]) -> Notice:
             detail=json.dumps(detail["detail"], sort_keys=True, separators=(",", ":")),
             notice_id=str(detail["noticeId"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InvalidRequest(f"no notice of ours: {error}", field="detail") from error
 
 
-def take(detail: Mapping[str, Any], *, notices: Notices, clock: Clock) -> tuple[bool, Facts]:
-    """Keep the notice of a bus event; tell whether it was new, and what its task adds up to.
+def read(event: Mapping[str, Any]) -> Notice | DeadLap | None:
+    """Read an event of the bus.
 
-    Raises: InvalidRequest; StateUnavailable, after which the same event may be handed in again.
+    Returns: what was told, or None if it is about no task.
+    Raises: InvalidRequest if it is of a kind that is not listened to, or not of its form.
     """
-    notice = notice_of(detail)
+    kind, detail = str(event.get("detail-type")), event.get("detail")
+    if not isinstance(detail, dict):
+        raise InvalidRequest("an event of the bus has an object as its detail", field="detail")
+    if event.get("source") == FROM_LAMBDA and kind == FAILURE:
+        return read_failure(detail)
+    if event.get("source") == SOURCE and kind == Happening.NOTICE:
+        return notice_of(detail)
+    if event.get("source") == SOURCE and kind in HEARD:
+        return notice_of_happening(Happening(kind), event)
+    raise InvalidRequest("nobody listens to events of this kind", field="detail-type")
+
+
+def take(notice: Notice, *, notices: Notices, clock: Clock) -> bool:
+    """Keep what was told, once; tell whether it was new.
+
+    One write each, whatever was told before: what it all adds up to is for those who ask.
+    Raises: StateUnavailable, after which the same may be handed in again; ServiceFault.
+    """
     new = notices.remember(notice, clock.utc_us())
     log.info("%s %s of %s: %s", notice.vendor, notice.event, notice.task, "new" if new else "known")
-    return new, facts_of(notices.of_task(notice.vendor, notice.task))
+    return new

@@ -18,6 +18,21 @@ from everreel.state.notices import Notice
 AGORA = "agora"
 TENCENT = "tencent"
 
+LAST = "last"
+"""The mark of kinds that are told once, or of which only the last telling is of interest."""
+
+ONCE: Mapping[str, frozenset[int]] = {
+    # A task ends once: 11, 31, 32, 111. Upload progress comes every minute, a snapshot every 5 s.
+    AGORA: frozenset({11, 31, 32, 33, 45, 111}),
+    # A slice comes every few seconds.
+    TENCENT: frozenset({307}),
+}
+"""Events whose repeats are known by task, event and uid alone.
+
+So a month's task keeps few rows, however often it speaks. The ends of a task are told redundantly
+and after a change of path under other ids and sequence numbers.
+"""
+
 _ID = re.compile(r"[A-Za-z0-9._:+/=@-]{1,256}\Z")
 _LONGEST_CHANNEL = 1024
 _MILLISECOND = 1000
@@ -114,9 +129,14 @@ def _notice(
     detail: object,
     notice_id: str,
 ) -> Notice:
-    """Give a notice the mark by which its repeats are known: sequence, else id, else content."""
-    told = json.dumps(_redacted(detail), sort_keys=True, separators=(",", ":"))
-    if sequence is not None:
+    """Give a notice the mark by which its repeats are known.
+
+    The kind itself if it is told once, else its sequence number, its id, its content.
+    """
+    told = compact(detail)
+    if event in ONCE[vendor]:
+        mark = LAST
+    elif sequence is not None:
         mark = f"s{sequence:012d}"
     elif notice_id:
         mark = f"n{notice_id}"
@@ -128,11 +148,16 @@ def _notice(
         event=event,
         uid=uid,
         mark=mark,
-        channel=channel[:_LONGEST_CHANNEL],
+        channel=channel.encode(errors="replace").decode()[:_LONGEST_CHANNEL],
         utc_us=utc_us,
         detail=told,
         notice_id=notice_id,
     )
+
+
+def compact(detail: object) -> str:
+    """Write what was told as one JSON text for equal contents, credentials hidden."""
+    return json.dumps(_redacted(detail), sort_keys=True, separators=(",", ":"))
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

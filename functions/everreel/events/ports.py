@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+SOURCE = "everreel"
+"""The source of our own events; requests come from any other."""
+
 
 class Happening(StrEnum):
     """Detail types of our own events (contract/events.py has their payloads)."""

@@ -1,4 +1,6 @@
-"""How long and how large a segment may wait or grow, each with its reason."""
+"""Where a segment begins, and how long and how large it may wait or grow, each with its reason."""
+
+from everreel.media.tolerances import ROUNDING_US
 
 JOIN_WAIT_US = 2_000_000
 """Audio alone is recorded from the start if no video format shows up for this long."""
@@ -17,3 +19,17 @@ LONGEST_US = 60_000_000
 
 LARGEST_BYTES = 64 * 1024 * 1024
 """The same bound in bytes, so that memory is bounded whatever the source sends."""
+
+
+def bucket(at_us: int, target_us: int) -> int:
+    """Tell which bucket of time a position lies in.
+
+    A bucket begins a rounding before its multiple of the target: keyframes often lie on multiples
+    exactly, where two recorders whose clocks round differently would disagree.
+    """
+    return (at_us + ROUNDING_US) // target_us
+
+
+def sound_from(at_us: int) -> int:
+    """Tell from when on sound belongs to a segment that begins at `at_us`; as for buckets."""
+    return max(at_us - ROUNDING_US, 0)

@@ -1,5 +1,6 @@
 """Where a joining lap may begin, and what lies between the recording so far and its beginning."""
 
+from everreel.media import bounds
 from everreel.media.segment import Cause, Gap, Place, Sample
 from everreel.media.tolerances import ROUNDING_US
 
@@ -18,7 +19,7 @@ class Entrance:
         place = self.place
         if place.end_us is not None:
             return sample.pts_us < place.end_us - ROUNDING_US
-        bucket = sample.pts_us // self._target_us
+        bucket = bounds.bucket(sample.pts_us, self._target_us)
         known = bucket + place.shift_k <= place.after_k
         early = self._passed is None or bucket == self._passed or known
         if early:

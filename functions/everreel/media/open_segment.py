@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream.describe import frame_samples
+from everreel.media.bounds import sound_from
 from everreel.media.decode_order import in_decode_order
 from everreel.media.segment import Gap, Sample, Segment
 
@@ -44,7 +45,7 @@ class OpenSegment:
         """Take out the audio from `at_us` on: it came early and belongs to the next segment."""
         early = self.units[Medium.AUDIO]
         keep = len(early)
-        while keep and early[keep - 1].pts_us >= at_us:
+        while keep and early[keep - 1].pts_us >= sound_from(at_us):
             keep -= 1
         moved = early[keep:]
         del early[keep:]
@@ -88,6 +89,11 @@ class Closing(NamedTuple):
     segment: OpenSegment
     at_us: int
     broken: bool
+
+    def awaits(self, sound_us: int, epoch_us: int) -> bool:
+        """Tell whether sound presented at `sound_us` belongs to it; `epoch_us`: of the open one."""
+        begins_us = sound_from(self.segment.start_us) if self.broken else epoch_us
+        return begins_us <= sound_us < sound_from(self.at_us)
 
 
 def joined(first: Gap | None, second: Gap | None) -> Gap | None:

@@ -32,6 +32,7 @@ class Segmenter:
     Attributes:
         origin_us: output clock at recording timeline 0; a joining lap is given its recording's.
         first_k: number of the first segment begun, -1 before that.
+        entered_k: the same since it joined last.
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         received_us: recording timeline position of the newest sample taken.
         dropped: units left out because decoding could not start with them, per medium.
@@ -41,7 +42,7 @@ class Segmenter:
         """Cut every `target_us` microseconds."""
         self.origin_us: int | None = None
         self.audio_origin_us = 0
-        self.first_k = -1
+        self.first_k = self.entered_k = -1
         self.shift_k = 0
         self.received_us = 0
         self.dropped = {VIDEO: 0, AUDIO: 0}
@@ -87,7 +88,7 @@ class Segmenter:
     def join(self, place: Place) -> None:
         """Take up a recording that others began."""
         self.origin_us, self.audio_origin_us = place.origin_us, place.audio_origin_us
-        self.shift_k = place.shift_k
+        self.shift_k, self.entered_k = place.shift_k, -1
         self._entrance = Entrance(place, self._target_us)
 
     def owes(self, heir_k: int) -> bool:
@@ -99,8 +100,9 @@ class Segmenter:
         """Close what is open, unless it belongs to the successor, who has all from `heir_k` on."""
         if self._open is None or self._open.k < heir_k:
             return self.flush()
-        self._finish_closing(None)
-        self._open = self._pending_us = None
+        if self._closing is None or self._closing.segment.k < heir_k:
+            self._finish_closing(None)
+        self._closing = self._open = self._pending_us = None
         self._held.clear()
         return self._take_out()
 
@@ -197,7 +199,7 @@ class Segmenter:
 
     def _enter(self, entrance: Entrance, start_us: int) -> None:
         self._entrance = None
-        self._last_k = entrance.place.after_k
+        self._last_k = max(self._last_k, entrance.place.after_k)
         self._resumed = not entrance.seamless(start_us)
         self._ended_us = entrance.place.end_us or 0
         self._next_gap = entrance.gap(start_us)
@@ -213,8 +215,9 @@ class Segmenter:
                 sample.pts_us -= self.origin_us
                 sample.dts_us -= self.origin_us
         self._open = self._new(first.pts_us)
-        self._epoch_us = first.pts_us
+        self._epoch_us = bounds.sound_from(first.pts_us)
         self.first_k = self.first_k if self.first_k >= 0 else self._open.k
+        self.entered_k = self.entered_k if self.entered_k >= 0 else self._open.k
         self._open.discontinuity = self._resumed or self._closing is not None
         self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()
@@ -243,14 +246,15 @@ class Segmenter:
             last_k = max(last_k, self._open.k)
         elif self._closing is not None:
             last_k = max(last_k, self._closing.segment.k)
-        bucket = start_us // self._target_us
+        bucket = bounds.bucket(start_us, self._target_us)
         self.shift_k = max(self.shift_k, last_k + 1 - bucket)
         return OpenSegment(bucket + self.shift_k, start_us, dict(self._formats))
 
     def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
         """Tell whether a segment that may be cut here has to be."""
         full = current.bytes + len(sample.data) > bounds.LARGEST_BYTES
-        return full or sample.pts_us // self._target_us > current.start_us // self._target_us
+        target_us, start_us = self._target_us, current.start_us
+        return full or bounds.bucket(sample.pts_us, target_us) > bounds.bucket(start_us, target_us)
 
     # ------------------------------------------------------------------ samples of an open segment
 
@@ -284,7 +288,7 @@ class Segmenter:
 
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
         closing = self._closing
-        if closing is not None and self._is_late_for(closing, sample):
+        if closing is not None and closing.awaits(sample.pts_us, self._epoch_us):
             fits = closing.segment.bytes + len(sample.data) <= bounds.LARGEST_BYTES
             if fits and AUDIO in closing.segment.formats and AUDIO not in self._changed:
                 closing.segment.add(sample)
@@ -316,10 +320,6 @@ class Segmenter:
             self.dropped[AUDIO] += 1
             return
         current.add(sample)
-
-    def _is_late_for(self, closing: Closing, sample: Sample) -> bool:
-        begins_us = closing.segment.start_us if closing.broken else self._epoch_us
-        return begins_us <= sample.pts_us < closing.at_us
 
     def _has_video(self, now_us: int) -> bool:
         """Tell whether pictures still come, so that they decide where to cut."""

@@ -28,7 +28,7 @@ from everreel.media.tolerances import (
     SILENCE_US,
     STEP_US,
 )
-from everreel.media.track_clock import TrackClock
+from everreel.media.track_clock import SourceClock, TrackClock
 
 
 class Timeline:
@@ -66,10 +66,10 @@ class Timeline:
         """
         return self._delay_us or 0
 
-    @property
-    def shift_us(self) -> int:
-        """Output clock less the source's own clock, microseconds: what the repairs have added."""
-        return self._shift_us
+    def source(self, medium: Medium) -> SourceClock:
+        """Tell how the output clock lies to the source's own."""
+        track = self._tracks.get(medium)
+        return SourceClock(self._shift_us, 0) if track is None else track.source(self._shift_us)
 
     @property
     def repeated(self) -> int:

@@ -1,6 +1,20 @@
 """The clock of one track: unwrapping of raw ticks and their conversion to microseconds."""
 
+from typing import NamedTuple
+
 from everreel.media.access_unit import TrackFormat
+
+
+class SourceClock(NamedTuple):
+    """How the samples of a track lie to the clock of its source.
+
+    Attributes:
+        moved_us: a sample's time less the source's own, microseconds.
+        wrap_us: after how many microseconds the source's clock begins anew, 0 if it never does.
+    """
+
+    moved_us: int
+    wrap_us: int
 
 
 class TrackClock:
@@ -62,6 +76,12 @@ class TrackClock:
     def to_us(self, ticks: int) -> int:
         """Convert to microseconds, to nearest: exact again when rounded back (below 500 kHz)."""
         return (ticks * 1_000_000 + self.half) // self.format.timescale + self.offset_us
+
+    def source(self, shift_us: int) -> SourceClock:
+        """Tell how samples that are moved by `shift_us` lie to the ticks they came with."""
+        timescale = self.format.timescale
+        wrap_us = (self.format.wrap * 1_000_000 + self.half) // timescale
+        return SourceClock(shift_us + self.offset_us, wrap_us)
 
     def align(self, raw: int, common_us: int) -> None:
         """Let raw ticks stand for an instant of the clock that all tracks share."""

@@ -82,6 +82,9 @@ class DialledSource:
         """Tell that a connection delivers media as it happens."""
         return False
 
+    def reach_back(self, back_s: float) -> None:
+        """Do nothing: what such a server sent is gone."""
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

@@ -73,7 +73,6 @@ class HlsSource:
         client: HttpClient,
         url: str,
         *,
-        backfill_s: float = 0.0,
         clock: Clock | None = None,
         opened: tuple[HttpStream, bytes] | None = None,
     ) -> None:
@@ -82,14 +81,13 @@ class HlsSource:
         Args:
             client: makes the GETs; closed by `close`.
             url: a master or media playlist.
-            backfill_s: begin at least so long before the live edge, as far as the server lists it.
             clock: tells when to reload.
             opened: a GET of `url` under way, and what it has brought.
         """
         self.missed: list[Missed] = []
         self._client = client
         self._url = url
-        self._backfill_s = backfill_s
+        self._backfill_s = 0.0
         self._clock = clock or SystemClock()
         self._opened = opened
         self._renditions: list[_Rendition] = []
@@ -103,6 +101,10 @@ class HlsSource:
     def in_bursts(self) -> bool:
         """Tell that media comes a segment at a time."""
         return True
+
+    def reach_back(self, back_s: float) -> None:
+        """Begin at least so long before the live edge, as far as the playlists list it."""
+        self._backfill_s = back_s
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.

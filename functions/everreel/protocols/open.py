@@ -32,13 +32,11 @@ class SourceOptions:
     Attributes:
         first_data_s: give up when the server has said nothing for so long.
         connect_s: how long connecting and the TLS handshake may take.
-        backfill_s: HLS only: begin at least so long before the live edge.
         context: TLS settings other than the default verification.
     """
 
     first_data_s: float = FIRST_DATA_S
     connect_s: float = 10.0
-    backfill_s: float = 0.0
     context: "ssl.SSLContext | None" = None
 
 
@@ -118,13 +116,7 @@ def _open_http(
         if kind is Carried.HLS:
             from everreel.protocols.hls import HlsSource  # noqa: PLC0415 - see open_source
 
-            return HlsSource(
-                client,
-                url,
-                backfill_s=settings.backfill_s,
-                clock=clock,
-                opened=(stream, head),
-            )
+            return HlsSource(client, url, clock=clock, opened=(stream, head))
         return SocketSource(
             stream, _carried_by_http(kind is Carried.FLV), where=where, clock=clock, head=head
         )

@@ -68,6 +68,13 @@ class Source(Protocol):
         """
         ...
 
+    def reach_back(self, back_s: float) -> None:
+        """Begin at least so many seconds before the present, as far as the server keeps media.
+
+        Called before the first `read`, if at all; servers that only send the present ignore it.
+        """
+        ...
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

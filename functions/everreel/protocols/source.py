@@ -66,6 +66,9 @@ class SocketSource:
         """Tell that a connection delivers media as it happens."""
         return False
 
+    def reach_back(self, back_s: float) -> None:
+        """Do nothing: what such a server sent is gone."""
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 
@@ -181,11 +184,16 @@ class SniffedSource:
         self._chosen: Source | None = None
         self._failure: SourceError | None = None
         self._closed = False
+        self._back_s = 0.0
 
     @property
     def in_bursts(self) -> bool:
         """Tell how what was found in the body delivers media."""
         return self._chosen is not None and self._chosen.in_bursts
+
+    def reach_back(self, back_s: float) -> None:
+        """Pass on to the source that is found how far back it is to begin."""
+        self._back_s = back_s
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
@@ -222,6 +230,8 @@ class SniffedSource:
         chosen = self._choose(self._head, not data)
         if chosen is None and (not data or len(self._head) > self._head_max):
             raise SourceMalformed(f"{self._where} says nothing that tells what it is")
-        if chosen is not None and self._closed:
-            chosen.close()
+        if chosen is not None:
+            chosen.reach_back(self._back_s)
+            if self._closed:
+                chosen.close()
         self._chosen = chosen

@@ -1,15 +1,27 @@
 """A lap's segments: cut from its place in the recording on, up to where its successor begins."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
+from everreel.errors import EverreelError
+from everreel.media.access_unit import Medium
 from everreel.media.landmarks import Landmarks, Mark
-from everreel.media.segment import Break, Segment, TimelineEvent
+from everreel.media.segment import Break, Sample, Segment, TimelineEvent
 from everreel.media.segmenter import Segmenter
+from everreel.media.timeline import Timeline
 from everreel.recorder.join import Joining, Succession
+from everreel.recorder.place import Finder
+from everreel.recorder.resync import Resync, Verdict, Yielding
 from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Progress, Recording
+
+log = logging.getLogger(__name__)
+
+SPARE_S = 30.0
+"""How much earlier than needed a source is to begin that can: three of the longest HLS segments,
+because what a playlist shows is that much older than what the wall clock tells."""
 
 
 class Cutting:
@@ -17,27 +29,40 @@ class Cutting:
 
     Attributes:
         segmenter: cuts what `feed` lets through.
+        yielding: tells for how long others are to be let go first with a bucket.
     """
 
     def __init__(
-        self, recording: Recording, order: LapOrder, recordings: Recordings, clock: Clock
+        self,
+        recording: Recording,
+        order: LapOrder,
+        recordings: Recordings,
+        clock: Clock,
+        timeline: Timeline,
     ) -> None:
-        """Cut for lap `order` of `recording`."""
-        self.segmenter = Segmenter(recording.options.segment_s * MICROSECONDS)
+        """Cut for lap `order` of `recording`; it takes what `timeline` gives out."""
+        segment_s = recording.options.segment_s
+        self.segmenter = Segmenter(segment_s * MICROSECONDS)
         self._order = order
         self._recordings = recordings
         self._clock = clock
-        self._shared_clock = not recording.source.lower().startswith("rtsp")
+        self._timeline = timeline
         self._landmarks = Landmarks()
         self._marks: tuple[Mark, ...] = ()
+        shared_clock = not recording.source.lower().startswith("rtsp")
+        self._finder = Finder(self._landmarks, timeline, clock, shared_clock=shared_clock)
         self._joining = self._join() if order.follows else None
+        self._resync: Resync | None = None
+        self._silent = False
         self._succession = Succession(order, recordings) if order.relieves else None
+        self.yielding = Yielding(order, self._finder, recordings, clock, 2 * segment_s + 10.0)
 
     def feed(self, events: list[TimelineEvent]) -> list[Segment]:
         """Cut what the timeline gives out; while the place in the recording is sought, hold it."""
         noted = self._landmarks.note(events)
         segmenter = self.segmenter
-        if segmenter.waiting and any(isinstance(event, Break) for event in events):
+        broken = any(isinstance(event, Break) for event in events)
+        if broken and segmenter.waiting and segmenter.first_k < 0:
             self._joining = self._join()  # the place was found on a clock that may be gone
         if self._joining is not None:
             held = self._joining.take(events)
@@ -46,40 +71,85 @@ class Cutting:
             if self._joining.place is not None:
                 segmenter.join(self._joining.place)
             self._joining = None
-            events, noted = held, True
+            return self._cut(held, noted=True)
+        if self._resync is None and segmenter.first_k >= 0:
+            back = self._silent and any(isinstance(event, Sample) for event in events)
+            if broken or back:
+                self._silent = False
+                self._marks = ()  # nobody may join by what lies before
+                self._resync = self._new_resync()
+        if self._resync is None:
+            return self._cut(events, noted=noted)
+        verdict = self._resync.take(events)
+        return [] if verdict is None else self._go_on(verdict)
+
+    def close(self, rest: list[TimelineEvent], heir_k: int) -> Sequence[Segment]:
+        """Cut the rest and close what is open, but for what a successor has from `heir_k` on."""
+        segments = self.feed(rest)
+        if self._resync is not None:
+            left = Verdict(None, [])
+            segments += self._go_on(self._resync.end() if heir_k < 0 else left)
+        segmenter = self.segmenter
+        self._silent = segmenter.first_k >= 0
+        return [*segments, *(segmenter.flush() if heir_k < 0 else segmenter.leave(heir_k))]
+
+    def behind_s(self) -> float:
+        """Tell from how many seconds ago on media may be of use, as far as a server still has it.
+
+        Nobody has committed it, or it holds the landmarks by which we find our place.
+        """
+        try:
+            last = next(iter(self._recordings.newest(self._order.sid, 1)), None)
+        except EverreelError as error:
+            log.warning("where the recording stands cannot be read: %s", error.message)
+            return 0.0
+        if last is None:
+            return 0.0
+        ago_us = self._clock.utc_us() - last.utc_us - last.duration_us
+        return max(0.0, ago_us / MICROSECONDS) + SPARE_S
+
+    def tend(self, passed_k: int) -> None:
+        """Tell the predecessor how far we are; up to bucket `passed_k` ours have an owner."""
+        if self._succession is not None and self._resync is None:
+            self._succession.tend(self.segmenter.entered_k, passed_k)
+
+    def tell(self, progress: Progress) -> Progress:
+        """Add what another lap needs to find its place; one without a place tells no `open_k`."""
+        marks = self._marks  # first: numbers may be newer than the landmarks, never older
+        segmenter = self.segmenter
+        origin_us = segmenter.origin_us
+        told = replace(
+            progress,
+            open_k=-1 if self._resync is not None else segmenter.open_k,
+            shift_k=segmenter.shift_k,
+            marks=marks,
+        )
+        if origin_us is None:
+            return told
+        return replace(
+            told,
+            zero_us=origin_us - self._timeline.source(Medium.VIDEO).moved_us,
+            audio_zero_us=segmenter.audio_origin_us - self._timeline.source(Medium.AUDIO).moved_us,
+        )
+
+    def _cut(self, events: list[TimelineEvent], *, noted: bool) -> list[Segment]:
+        segmenter = self.segmenter
         segments = segmenter.feed(events)
         if noted and segmenter.origin_us is not None:
             self._marks = self._landmarks.told(segmenter.origin_us, segmenter.audio_origin_us)
         return segments
 
-    def close(self, rest: list[TimelineEvent], heir_k: int) -> Sequence[Segment]:
-        """Cut the rest and close what is open, but for what a successor has from `heir_k` on."""
-        segments = self.feed(rest)
-        segmenter = self.segmenter
-        return [*segments, *(segmenter.flush() if heir_k < 0 else segmenter.leave(heir_k))]
-
-    def tend(self, committed: int) -> None:
-        """Tell the predecessor how far we are; `committed` of our segments are stored."""
-        if self._succession is not None:
-            self._succession.tend(self.segmenter.first_k, committed)
-
-    def tell(self, progress: Progress, shift_us: int) -> Progress:
-        """Add what a successor needs to find its place; `shift_us` is the timeline's."""
-        marks = self._marks  # first: numbers may be newer than the landmarks, never older
-        origin_us = self.segmenter.origin_us
-        return replace(
-            progress,
-            open_k=self.segmenter.open_k,
-            shift_k=self.segmenter.shift_k,
-            marks=marks,
-            zero_us=None if origin_us is None else origin_us - shift_us,
-        )
+    def _go_on(self, verdict: Verdict) -> list[Segment]:
+        """Go on after a break: as a joining lap does, or by ourselves."""
+        self._resync = None
+        early: list[Segment] = []
+        if verdict.place is not None:
+            early = self.segmenter.flush()
+            self.segmenter.join(verdict.place)
+        return [*early, *self._cut(verdict.events, noted=True)]
 
     def _join(self) -> Joining:
-        return Joining(
-            self._order,
-            self._landmarks,
-            recordings=self._recordings,
-            clock=self._clock,
-            shared_clock=self._shared_clock,
-        )
+        return Joining(self._order, self._finder, self._recordings, self._clock)
+
+    def _new_resync(self) -> Resync:
+        return Resync(self._order, self._finder, self._recordings, self._clock)

@@ -22,6 +22,7 @@ class Heartbeat:
 
     Attributes:
         stop: set once somebody asked the recording to stop.
+        gone: set once no source is of use any more: a stop that no successor waits behind.
         fenced: set once another lap owns the lane.
         relieved: set once the successor has committed.
         heir_k: the bucket from which on a successor builds all of them, -1 while none does.
@@ -39,6 +40,7 @@ class Heartbeat:
     ) -> None:
         """Prepare to beat for `lap` (sid, lane, lap number) every `every_s` seconds."""
         self.stop = threading.Event()
+        self.gone = threading.Event()
         self.fenced = threading.Event()
         self.relieved = threading.Event()
         self.heir_k = -1
@@ -104,3 +106,5 @@ class Heartbeat:
             self.relieved.set()
         if orders.stop:
             self.stop.set()
+            if self.heir_k < 0:
+                self.gone.set()

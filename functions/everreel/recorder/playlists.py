@@ -109,7 +109,7 @@ class Playlists:
         before = self._recordings.lap(self._sid, *parse_lap(self._order.follows))
         if before is not None and before.progress.shown is not None:
             return before.progress.shown
-        told = [lap.progress.shown for lap in self._recordings.laps(self._sid)]
+        told = [lap.progress.shown for lap in self._recordings.recent_laps(self._sid)]
         return max(
             (shown for shown in told if shown is not None),
             key=lambda shown: shown.media_sequence,

@@ -23,6 +23,8 @@ from everreel.store.ports import ObjectStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from everreel.media.segment import Segment
+
 log = logging.getLogger(__name__)
 
 
@@ -33,11 +35,11 @@ class Publisher:
         origin_utc_us: UTC of recording timeline 0: the lap's own estimate until the first commit,
             then the one the recording holds.
         segments, bytes: committed by this lap.
-        passed: segments of ours whose buckets have an owner now, whoever it is.
+        passed_k: newest bucket of ours that has an owner now, whoever it is; -1 before.
         media_us: recording timeline position up to which this lap committed.
         recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
-        give_way: called with the number of each segment before it is committed; may wait.
+        give_way: called with each segment before it is committed; may wait.
         playlists: what players are shown.
     """
 
@@ -55,11 +57,11 @@ class Publisher:
         self.origin_utc_us = recording.origin_utc_us
         self.segments = 0
         self.bytes = 0
-        self.passed = 0
+        self.passed_k = -1
         self.media_us = 0
         self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
-        self.give_way: Callable[[int], None] = lambda _: None
+        self.give_way: Callable[[Segment], None] = lambda _: None
         self._sid = recording.sid
         self._order = order
         self._store = store
@@ -94,7 +96,7 @@ class Publisher:
             self._origin_fixed = True
         if self._is_taken(item.segment.k):
             return
-        self.give_way(item.segment.k)
+        self.give_way(item.segment)
         if self._is_taken(item.segment.k):
             return
         wish = self._row(item, self._init_number(item))
@@ -103,7 +105,7 @@ class Publisher:
         if not result.mine:
             self._pass(row.k)
             return
-        self.passed += 1
+        self.passed_k = row.k
         self.segments += 1
         self.bytes += row.size
         self.media_us = row.start_us + row.duration_us
@@ -121,7 +123,7 @@ class Publisher:
 
     def _pass(self, k: int) -> None:
         """Leave a bucket to the lap that had it first."""
-        self.passed += 1
+        self.passed_k = k
         log.info("segment %d was committed by another lap", k)
 
     def finish(self) -> None:

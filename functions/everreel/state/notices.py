@@ -1,4 +1,4 @@
-"""What vendors told us, kept once: the port, and its adapter for tests and simulations.
+"""What was told about tasks, kept once: the port, and its adapter for tests and simulations.
 
 Rows live in the state table and expire (`NOTICE_KEPT_S`):
 
@@ -16,10 +16,10 @@ NOTICE_KEPT_S = 31 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that a vendor says has happened. Without credentials.
+    """One thing that somebody says has happened. Without credentials.
 
     Attributes:
-        vendor: who says so: `agora` or `tencent`.
+        vendor: who says so: `agora`, `tencent`, or `everreel` of its own recordings.
         task: the vendor's id of what it is about (sid, taskId).
         event: the vendor's number of its kind.
         uid: of the recorder, or "": after a failover another one tells its own series.
@@ -44,13 +44,18 @@ class Notice:
 class Notices(Protocol):
     """The notices seen (tests/contract/test_notices.py).
 
-    Promises: of any number of repeats, at once or over time, one is kept; notices of other tasks,
-    kinds, uids or marks are others. Errors: StateUnavailable, after which the same may be asked
-    again; ServiceFault.
+    Promises: of any number of repeats, at once or over time, one is kept, and it is the one that
+    `weight` puts last: what is kept depends on what was told, never on its order. Notices of other
+    tasks, kinds, uids or marks are others. Errors: StateUnavailable, after which the same may be
+    asked again; ServiceFault.
     """
 
     def remember(self, notice: Notice, utc_us: int) -> bool:
-        """Keep a notice that came at `utc_us`; False if it is known already."""
+        """Keep a notice that came at `utc_us`; False if it, or a repeat of it, is known already.
+
+        Of any number of repeats at most one is new. Whoever acts on a notice must act on repeats
+        as well: the first may have been taken by an invocation that died before it could act.
+        """
         ...
 
     def of_task(self, vendor: str, task: str) -> Sequence[Notice]:
@@ -61,6 +66,11 @@ class Notices(Protocol):
 def place(notice: Notice) -> str:
     """Return the place of a notice among those of its task."""
     return f"{notice.event:06d}#{notice.uid}#{notice.mark}"
+
+
+def weight(notice: Notice) -> tuple[int, str, str, str]:
+    """Order the repeats of a notice: the last that was told counts, ties broken by content."""
+    return notice.utc_us, notice.detail, notice.notice_id, notice.channel
 
 
 class MemoryNotices:
@@ -75,9 +85,10 @@ class MemoryNotices:
         """Keep a notice; False if it is known already."""
         with self._lock:
             kept = self._kept.setdefault((notice.vendor, notice.task), {})
-            new = place(notice) not in kept
-            kept.setdefault(place(notice), notice)
-            return new
+            known = kept.get(place(notice))
+            if known is None or weight(notice) > weight(known):
+                kept[place(notice)] = notice
+            return known is None
 
     def of_task(self, vendor: str, task: str) -> Sequence[Notice]:
         """Return the notices about a task."""

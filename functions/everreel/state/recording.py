@@ -196,8 +196,9 @@ class Progress:
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         marks: the newest landmarks of each medium on the recording timeline: by them a joining lap
             finds its place to the microsecond.
-        zero_us: where recording timeline 0 lies on the source's own clock, None until known: what
-            a lap goes by that takes over from a dead one.
+        zero_us, audio_zero_us: where recording timeline 0 lies on the source's own clock of the
+            pictures and of the sound, None until known: what a lap goes by that takes over from a
+            dead one.
         shown: where the playlists stand, None before the first segment.
     """
 
@@ -214,6 +215,7 @@ class Progress:
     shift_k: int = 0
     marks: tuple[tuple[int, str], ...] = ()
     zero_us: int | None = None
+    audio_zero_us: int | None = None
     shown: Shown | None = None
 
 

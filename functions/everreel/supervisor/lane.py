@@ -18,7 +18,7 @@ from everreel.state.recording import (
 from everreel.supervisor.backoff import STOPPING_S
 from everreel.supervisor.bury import bury, give_up, tell
 from everreel.supervisor.ports import Starter, Tasks
-from everreel.supervisor.relay import DOOR_S, Act, Pace, Step, next_step
+from everreel.supervisor.relay import DIED, DOOR_S, Act, Pace, Step, next_step
 
 log = logging.getLogger(__name__)
 
@@ -210,3 +210,37 @@ class LaneKeeper:
         pause_s = ABSENT_S[watch.absences]
         later = replace(watch, absences=watch.absences + 1)
         return LaneVerdict("wait", pause_s, "no such recording yet"), later
+
+
+def lap_died(
+    place: tuple[str, str, int],
+    request_id: str,
+    cause: str,
+    *,
+    recordings: Recordings,
+    lanes: Lanes,
+    tasks: Tasks,
+) -> bool:
+    """End the task that waits for a lap whose invocation has failed; False if none waits.
+
+    The machine of the lane then buries it. The news may come twice, late, about a lap that was
+    replaced long ago, or about a duplicate of one that records: nothing is done then.
+
+    Args:
+        place: sid, lane and number of the lap.
+        request_id: of the invocation that failed.
+        cause: what it left behind, for whoever reads the machine.
+        recordings: the state table.
+        lanes: who waits.
+        tasks: what is ended.
+
+    Raises: StateUnavailable, ServiceUnavailable, ServiceFault.
+    """
+    sid, lane, number = place
+    lap = recordings.lap(sid, lane, number)
+    if lap is None or not lap.open or lap.request_id not in {"", request_id}:
+        return False
+    held = lanes.held(sid, lane)
+    if held is None or held.lap != number or not held.token:
+        return False
+    return tasks.fail(held.token, DIED, cause)

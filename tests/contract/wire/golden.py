@@ -29,6 +29,7 @@ from everreel.http.app import create_app
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.lifecycle.use_cases import Lifecycle
 from everreel.state.memory import MemoryRecordings
+from everreel.state.notices import MemoryNotices
 
 FOLDER = Path(__file__).parent
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
@@ -92,7 +93,7 @@ SAMPLES: Mapping[Happening, Reply] = {
         task="1f2e3d4c5b6a79880102030405060708",
         event=31,
         uid="101",
-        mark="s000000000012",
+        mark="last",
         channel="lobby",
         at="2026-01-01T00:00:01.250Z",
         notice_id="4eb720f0-8da7-11e9-a43e-53f411c2761f",
@@ -107,7 +108,7 @@ def openapi() -> dict[str, Any]:
     lifecycle = Lifecycle(
         MemoryRecordings(), MemoryRunner(), ManualClock(), check_source=str, source_template=""
     )
-    notices = NoticeDoor(str, MemoryBus, ManualClock())
+    notices = NoticeDoor(str, MemoryBus, MemoryNotices, ManualClock())
     return create_app(lifecycle, bucket="recordings", notices=notices).openapi()
 
 

@@ -22,7 +22,7 @@ SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 """The recording that the samples speak of."""
 
 TEMPLATE = "rtmp://media.example/live/{channel}-{uid}"
-NOTICE_SECRETS = '{"agora": "replace-with-the-secret"}'
+NOTICE_SECRETS = '{"agora": "replace-with-the-secret", "tencent": "replace-with-the-key"}'
 KEYS = '{"id": "default", "secret": "replace-with-the-secret"}'
 
 
@@ -61,7 +61,9 @@ class Deployment:
             store=self.store,
             keys=KeyRing(lambda: KEYS, self.clock),
             notices=self.notices,
-            notice_door=NoticeDoor(lambda: NOTICE_SECRETS, lambda: self.bus, self.clock),
+            notice_door=NoticeDoor(
+                lambda: NOTICE_SECRETS, lambda: self.bus, lambda: self.notices, self.clock
+            ),
         )
 
     def add_recording(self, sid: str = SID, source: str = "", **options: object) -> Recording:

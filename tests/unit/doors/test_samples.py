@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from everreel.events.ports import Happening
 from everreel.state.recording import LapState, Reason, Reliability
 from everreel.state.status import Status
 from everreel.supervisor.backoff import CONFIRM_S
 from tests.unit.doors.memory import SID, Context, Deployment
 
+TASK = "1f2e3d4c5b6a79880102030405060708"
 EVENTS = Path(__file__).resolve().parents[3] / "events"
 SAMPLES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json"))
 
@@ -73,10 +75,18 @@ def listing(deployment: Deployment) -> None:
 def take_notice(deployment: Deployment) -> None:
     assert body(feed("http_api/notice.json")) == {"code": 0}
     [event] = deployment.bus.published
-    for new in (True, False):
-        assert deployment.wiring.take_notice(event.detail)[0] is new
-    [notice] = deployment.notices.of_task("agora", str(event.detail["task"]))
-    assert notice.event == 31
+    assert event.kind is Happening.NOTICE
+    assert event.detail["event"] == 31
+
+
+def hear(sample: str, vendor: str, task: str, event: int) -> Callable[[Deployment], None]:
+    def check(deployment: Deployment) -> None:
+        assert feed(sample) == {"new": True}
+        assert feed(sample) == {"new": False}
+        [notice] = deployment.notices.of_task(vendor, task)
+        assert notice.event == event
+
+    return check
 
 
 def let_in(deployment: Deployment) -> None:
@@ -210,6 +220,10 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "http_api/query.json": query,
     "http_api/start.json": start,
     "http_api/stop.json": stop,
+    "ingest_notice/agora.json": hear("ingest_notice/agora.json", "agora", TASK, 31),
+    "ingest_notice/tencent.json": hear("ingest_notice/tencent.json", "tencent", "-m52SqIMc.", 310),
+    "ingest_notice/lap_died.json": hear("ingest_notice/lap_died.json", "everreel", SID, 5),
+    "ingest_notice/lap_ended.json": hear("ingest_notice/lap_ended.json", "everreel", SID, 2),
     "look/first.json": look,
     "record_lap/first.json": record,
     "record_lap/next.json": record_next,

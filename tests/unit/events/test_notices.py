@@ -24,7 +24,7 @@ from everreel.events.fan_in import (
 )
 from everreel.events.memory import MemoryBus
 from everreel.events.notices import check_agora, check_tencent, read_agora, read_tencent
-from everreel.state.notices import MemoryNotices, Notice
+from everreel.state.notices import MemoryNotices, Notice, place
 from everreel.supervisor.hints import standing
 from everreel.supervisor.provider import Health
 
@@ -168,7 +168,7 @@ def test_agora_when_read_then_says_what_happened() -> None:
         task=SID,
         event=31,
         uid="101",
-        mark="s000000000003",
+        mark="last",
         channel="lobby",
         utc_us=1_767_225_600_123_000,
         detail='{"fileList":[{"fileName":"a.m3u8"}],"msgName":"uploaded","status":0}',
@@ -180,7 +180,9 @@ def test_agora_when_a_transcoder_speaks_then_its_task_counts() -> None:
     body = agora_body(111)
     body["payload"] = {"taskId": "t-1", "sequence": 0, "sendts": 1, "details": {}}
     notice = read(body)
-    assert (notice.task, notice.uid, notice.mark) == ("t-1", "", "s000000000000")
+    assert (notice.task, notice.uid, notice.mark) == ("t-1", "", "last")
+    body["eventType"] = 112
+    assert read(body).mark == "s000000000000"
 
 
 def test_agora_when_it_only_tries_the_address_then_there_is_no_notice() -> None:
@@ -198,11 +200,23 @@ def test_tencent_when_read_then_says_what_happened() -> None:
 
 @pytest.mark.parametrize("changes", [{"notifyMs": 9}, {"notifyMs": 9, "noticeId": "another"}])
 def test_repeat_when_read_then_has_the_same_mark(changes: dict[str, Any]) -> None:
-    assert read(agora_body(**changes)).mark == read(agora_body()).mark
+    assert read(agora_body(42, **changes)).mark == read(agora_body(42)).mark
+
+
+def test_notice_when_it_has_another_sequence_then_is_another() -> None:
+    assert read(agora_body(42, sequence=4)).mark != read(agora_body(42)).mark
+
+
+@pytest.mark.parametrize("event", [11, 31, 32, 111])
+def test_exit_when_told_again_under_other_numbers_then_has_the_same_place(event: int) -> None:
+    first = read(agora_body(event))
+    again = read(agora_body(event, sequence=99, noticeId="another", sendts=1))
+    assert place(again) == place(first)
+    assert place(read(agora_body(event, uid="102"))) != place(first)
 
 
 def test_notice_when_it_has_no_sequence_then_its_id_marks_it() -> None:
-    body = agora_body()
+    body = agora_body(42)
     del body["payload"]["sequence"]
     assert read(body).mark == "n2000001428:4330:107"
 
@@ -244,6 +258,14 @@ def test_detail_when_it_holds_an_address_then_its_key_is_hidden() -> None:
     assert "live.example" in detail
 
 
+@pytest.mark.timeout(20)
+def test_detail_when_it_is_one_long_word_then_is_read_in_no_time() -> None:
+    words = "x" * 60_000 + " rtmp://live.example/app/streamkey " + "a.b-c+" * 10_000
+    detail = read(agora_body(100, details={"text": words})).detail
+    assert len(detail) > 120_000
+    assert "streamkey" not in detail
+
+
 def test_time_when_it_is_beyond_all_calendars_then_is_written_all_the_same() -> None:
     event = event_of(read(agora_body(sendts=10**15 - 1)))
     assert str(event.detail["at"]).startswith("5138-")
@@ -281,7 +303,9 @@ def test_reader_when_anything_is_signed_then_reads_or_refuses(body: dict[str, An
 
 
 def the_door(secrets: object, bus: MemoryBus, clock: ManualClock | None = None) -> NoticeDoor:
-    return NoticeDoor(lambda: json.dumps(secrets), lambda: bus, clock or ManualClock())
+    return NoticeDoor(
+        lambda: json.dumps(secrets), lambda: bus, MemoryNotices, clock or ManualClock()
+    )
 
 
 def signed(body: bytes, secret: str = "secret") -> dict[str, str]:
@@ -352,7 +376,7 @@ LIFE = [
     agora_body(33, sequence=4, details={"progress": 5000}),
     agora_body(12, sequence=5, details={"newUid": 102}),
     agora_body(1, sequence=6, details={"errorCode": 47, "errorLevel": 4}),
-    agora_body(33, sequence=7, details={"progress": 9000}),
+    agora_body(33, sequence=7, sendts=1_767_225_600_124, details={"progress": 9000}),
     agora_body(41, sequence=8, details={"leaveCode": 4}),
     agora_body(31, sequence=9),
     agora_body(31, sequence=0, uid="102", details={"fileList": [{"fileName": "b.m3u8"}]}),
@@ -371,8 +395,10 @@ WHOLE = Facts(
     uids=frozenset({"101", "102"}),
     files=frozenset({"a.m3u8", "b.m3u8", "c.m3u8", "x.m3u8"}),
     errors=frozenset({"47"}),
-    newest_utc_us=1_767_225_600_123_000,
+    newest_utc_us=1_767_225_600_124_000,
 )
+KEPT = len(LIFE) - 1
+"""Of the upload's progress only the last."""
 
 
 def delivered(bodies: list[dict[str, Any]]) -> tuple[Facts, int]:
@@ -382,12 +408,13 @@ def delivered(bodies: list[dict[str, Any]]) -> tuple[Facts, int]:
     for body in bodies:
         data = raw(body)
         door.agora(data, **signed(data))
-    taken = [take(event.detail, notices=notices, clock=clock) for event in bus.published]
-    return facts_of(notices.of_task("agora", SID)), sum(new for new, _ in taken)
+    told = [notice_of(event.detail) for event in bus.published]
+    taken = [take(notice, notices=notices, clock=clock) for notice in told]
+    return facts_of(notices.of_task("agora", SID)), sum(taken)
 
 
 def test_facts_when_a_whole_life_is_told_then_add_up() -> None:
-    assert delivered(LIFE) == (WHOLE, len(LIFE))
+    assert delivered(LIFE) == (WHOLE, KEPT)
 
 
 @given(
@@ -403,7 +430,7 @@ def test_facts_when_notices_come_in_any_order_and_number_then_are_the_same(
     for number, variant in repeats:
         changes = {"notifyMs": variant, "noticeId": f"second-path-{variant}"}
         told.insert(chance.randrange(len(told) + 1), {**LIFE[number], **changes})
-    assert delivered(told) == (WHOLE, len(LIFE))
+    assert delivered(told) == (WHOLE, KEPT)
 
 
 FACTS = st.builds(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from everreel.clock import MICROSECONDS, ManualClock
-from everreel.errors import EverreelError, FenceLost, StateUnavailable
+from everreel.errors import EverreelError, FenceLost, SourceUnreachable, StateUnavailable
 from everreel.events.memory import MemoryBus
 from everreel.media.access_unit import AccessUnit, Medium, SourceEvent, TrackFormat
 from everreel.media.continuity import settled
@@ -107,6 +107,7 @@ class Stage:
         self.crashed: list[BaseException] = []
         self.moved = threading.Condition()
         self.waiting: set[int] = set()
+        self.away: dict[str, float] = {}
         self._threads: dict[str, threading.Thread] = {}
         now_us = self.began_us = self.clock.utc_us()
         self.recordings.put_ticket(Ticket("r", "app", "room", "1", now_us + MICROSECONDS))
@@ -131,7 +132,7 @@ class Stage:
     def lap(
         self, name: str, follows: str = "", lap_s: float = 10_000.0, *, relieves: bool = False
     ) -> None:
-        """Start a lap that may run `lap_s` seconds; a planned one relieves whom it follows."""
+        """Start a lap that may run `lap_s` seconds; one that `relieves` makes `follows` leave."""
         lane, number = parse_lap(name)
         self.recordings.invoked(SID, lane, number, name, self.clock.utc_us())
         order = LapOrder(SID, lane, number, follows, relieves)
@@ -143,13 +144,13 @@ class Stage:
         try:
             self.outcomes[order.name] = run_lap(
                 order,
-                open_source=lambda url, cancel: Subscriber(self),
+                open_source=lambda url, cancel: Subscriber(self, order.name),
                 store=self.store,
                 recordings=self.recordings,
                 bus=self.bus,
                 clock=self.clock,
-                settings=LapSettings(beat_s=0.002, drain_s=6.0),
-                deadline_s=self.clock.monotonic() + lap_s,
+                settings=LapSettings(beat_s=0.002, drain_s=6.0 + PATIENCE_S, give_way_s=0.02),
+                deadline_s=self.clock.monotonic() + lap_s + PATIENCE_S,
                 request_id=order.name,
             )
         except EverreelError as error:
@@ -160,6 +161,10 @@ class Stage:
     def kill(self, name: str) -> None:
         """Let a lap vanish: nothing that it does from now on reaches anybody."""
         self.recordings.killed.add(parse_lap(name))
+
+    def cut(self, name: str, seconds: float) -> None:
+        """Break the connection of one lap; the server cannot be reached for so long."""
+        self.away[name] = self.now_s + seconds
 
     def stop(self) -> None:
         self.recordings.request_stop(SID, self.clock.utc_us())
@@ -186,6 +191,9 @@ class Stage:
                 second = int(self.now_s)
                 self._let_all_beat()
             with self.moved:
+                if self.away:
+                    # A lap without a connection waits by the real clock between its tries.
+                    self.moved.wait_for(lambda: not self.away, 0.02)
                 self.waiting.clear()
                 self.clock.advance(TICK_S)
                 self.moved.notify_all()
@@ -197,7 +205,9 @@ class Stage:
     def _let_all_wait(self) -> None:
         def ready() -> bool:
             return {
-                thread.ident for thread in self._threads.values() if thread.is_alive()
+                thread.ident
+                for name, thread in self._threads.items()
+                if thread.is_alive() and name not in self.away
             } <= self.waiting
 
         with self.moved:
@@ -275,8 +285,12 @@ class Subscriber:
 
     in_bursts = False
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, lap: str) -> None:
+        if stage.away.get(lap, 0.0) > stage.now_s:
+            raise SourceUnreachable("cut by a test")
+        stage.away.pop(lap, None)
         self._stage = stage
+        self._lap = lap
         self._next = 0
         self._ready: list[SourceEvent] = []
         now_us = round(stage.now_s * MICROSECONDS)
@@ -296,8 +310,13 @@ class Subscriber:
             first = stage.arrivals[self._next].event
             self._back = first.dts if isinstance(first, AccessUnit) and first.dts else 0
 
+    def reach_back(self, back_s: float) -> None:
+        pass
+
     def read(self, wait_s: float) -> list[SourceEvent]:
         stage = self._stage
+        if self._lap in stage.away:
+            raise SourceUnreachable("cut by a test")
         with stage.moved:
             events = self._arrived()
             if not events:

@@ -41,6 +41,7 @@ progresses = st.builds(
     texts,
     marks=st.lists(st.tuples(numbers, texts), max_size=3).map(tuple),
     zero_us=st.none() | numbers,
+    audio_zero_us=st.none() | numbers,
     shown=st.none() | st.builds(Shown, numbers, numbers, numbers, numbers, numbers),
 )
 options = st.builds(

@@ -1,0 +1,200 @@
+"""How laps of one recording stay one after a break of the source: one goes on, the others join it.
+
+What lies behind a break is placed by the wall clock, a little differently by each recorder; and a
+connection may break for one of them only. So a lap that sees a break looks at the others first. If
+one of them records on, it has the media, and we find our place by it. If all of them saw the break,
+the oldest goes on and the others find their places by it. A lap that is alone goes on at once.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from everreel.clock import MICROSECONDS, Clock
+from everreel.errors import EverreelError
+from everreel.media.segment import Break, Place, Sample, TimelineEvent
+from everreel.recorder.place import Finder, placed
+from everreel.state.ports import Recordings
+from everreel.state.recording import Lap, LapOrder
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+"""Between looks at the other laps."""
+
+LEAVING_POLLS = 24
+"""Looks of a lap that leaves for somebody who has the bucket that it leaves in."""
+
+SETTLE_S = 3.0
+"""What a lap tells later than this after our break, it tells in knowledge of its own, if it has
+any: timelines judge an interruption for up to two seconds."""
+
+SILENT_US = 10_000_000
+"""A lap that received nothing for so long does not go on before us; HLS comes more often."""
+
+PATIENCE_S = 20.0
+"""How long the others are waited for, in memory; after that we go on, with a seam at worst."""
+
+HELD_BYTES = 32 * 1024 * 1024
+"""The same bound in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How to go on.
+
+    Attributes:
+        place: where to join another lap, None if we go on by ourselves.
+        events: what to go on with.
+    """
+
+    place: Place | None
+    events: list[TimelineEvent]
+
+
+class Resync:
+    """Holds what comes from a break on until it is known who goes on."""
+
+    def __init__(
+        self, order: LapOrder, finder: Finder, recordings: Recordings, clock: Clock
+    ) -> None:
+        """Begin at a break that lap `order` sees now; see `Joining` for the other arguments."""
+        self._order = order
+        self._finder = finder
+        self._recordings = recordings
+        self._clock = clock
+        self._held: list[TimelineEvent] = []
+        self._bytes = 0
+        self._newest_us = 0
+        self._since_s = clock.monotonic()
+        self._since_utc_us = clock.utc_us()
+        self._polled_s: float | None = None
+        finder.forget()
+
+    def take(self, events: Sequence[TimelineEvent]) -> Verdict | None:
+        """Hold events; tell how to go on once that is known."""
+        for event in events:
+            if isinstance(event, Break):
+                self._finder.forget()
+            elif isinstance(event, Sample):
+                self._bytes += len(event.data)
+                self._newest_us = event.pts_us
+        self._held += events
+        now_s = self._clock.monotonic()
+        if self._bytes > HELD_BYTES or now_s - self._since_s > PATIENCE_S:
+            return self.alone()
+        if self._polled_s is not None and now_s - self._polled_s < POLL_S:
+            return None
+        self._polled_s = now_s
+        try:
+            return self._judge()
+        except EverreelError as error:
+            log.warning("the other laps cannot be asked: %s", error.message)
+            return self.alone()
+
+    def alone(self) -> Verdict:
+        """Go on by ourselves, with all that was held."""
+        return Verdict(None, self._held)
+
+    def end(self) -> Verdict:
+        """Decide now: nothing more comes for us. What another lap goes on with is left to it."""
+        try:
+            others = placed(
+                self._finder, self._recordings.recent_laps(self._order.sid), self._order
+            )
+            left = any(lap.progress.open_k >= 0 or not self._older_than(lap) for lap in others)
+        except EverreelError as error:
+            log.warning("the other laps cannot be asked: %s", error.message)
+            left = False
+        return Verdict(None, []) if left else self.alone()
+
+    def _judge(self) -> Verdict | None:
+        others = self._others()
+        others = [lap for lap in others if lap.progress.idle_us < SILENT_US]
+        for lap in others:
+            if lap.progress.open_k >= 0 and self._knows(lap):
+                place = self._place(lap)
+                if place is not None:
+                    log.info("a break: joined %s%d", lap.lane, lap.lap)
+                    return Verdict(place, self._since_break())
+        if all(self._knows(lap) and lap.progress.open_k < 0 for lap in others) and (
+            not others or self._older_than(others[0])
+        ):
+            return self.alone()
+        return None
+
+    def _others(self) -> list[Lap]:
+        """Return the laps that have their place, the oldest first."""
+        return placed(self._finder, self._recordings.recent_laps(self._order.sid), self._order)
+
+    def _knows(self, lap: Lap) -> bool:
+        return lap.beat_utc_us > self._since_utc_us + SETTLE_S * MICROSECONDS
+
+    def _older_than(self, other: Lap) -> bool:
+        me = self._recordings.lap(self._order.sid, self._order.lane, self._order.lap)
+        return me is None or _age(me) < _age(other)
+
+    def _place(self, lap: Lap) -> Place | None:
+        told = lap.progress
+        near_us = self._finder.near_us(self._newest_us, lap)
+        zeros = self._finder.by_landmarks(told, near_us, self._newest_us)
+        if zeros is None:
+            return None
+        last = next(iter(self._recordings.newest(self._order.sid, 1)), None)
+        after_k = max(told.open_k, -1 if last is None else last.k)
+        return Place(*zeros, after_k, told.shift_k)
+
+    def _since_break(self) -> list[TimelineEvent]:
+        """Leave out media of a clock that is gone; formats hold on."""
+        begin = max((i for i, e in enumerate(self._held) if isinstance(e, Break)), default=-1)
+        early = [e for e in self._held[: begin + 1] if not isinstance(e, Sample | Break)]
+        return [*early, *self._held[begin + 1 :]]
+
+
+class Yielding:
+    """Lets others commit a bucket that they have whole and we have not."""
+
+    def __init__(
+        self, order: LapOrder, finder: Finder, recordings: Recordings, clock: Clock, limit_s: float
+    ) -> None:
+        """Yield for at most `limit_s` seconds; the other arguments are those of `Resync`."""
+        self._order = order
+        self._finder = finder
+        self._recordings = recordings
+        self._clock = clock
+        self._limit_s = limit_s
+        self._pause = threading.Event()
+
+    def wait(self, k: int, leaving: threading.Event, poll_s: float) -> None:
+        """Wait while somebody else is likely to commit bucket `k`, of which we have a part.
+
+        One that leaves leaves the bucket to those that stay; of those that stop at the same time
+        none has more of it, which their rows soon tell.
+
+        Args:
+            k: number of the bucket.
+            leaving: the lap ends and has less time for it.
+            poll_s: seconds between looks.
+        """
+        until_s = self._clock.monotonic() + self._limit_s
+        patience = LEAVING_POLLS
+        while patience and self._likely(k) and self._clock.monotonic() < until_s:
+            patience -= leaving.is_set()
+            self._pause.wait(poll_s)
+
+    def _likely(self, k: int) -> bool:
+        sid = self._order.sid
+        try:
+            if next(iter(self._recordings.segments(sid, after=k - 1)), None) is not None:
+                return False
+            laps = self._recordings.recent_laps(sid)
+        except EverreelError as error:
+            log.warning("the other laps cannot be asked: %s", error.message)
+            return False
+        others = placed(self._finder, laps, self._order)
+        return any(lap.progress.open_k >= 0 for lap in others)
+
+
+def _age(lap: Lap) -> tuple[int, str, int]:
+    return lap.invoked_utc_us, lap.lane, lap.lap

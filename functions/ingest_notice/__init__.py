@@ -1,0 +1,1 @@
+"""Where everything that is told by notice comes together."""
