@@ -1218,7 +1218,8 @@ def test_request_stop_when_racing_with_the_next_lap_then_it_learns_it_or_does_no
     def racer(number: int) -> object:
         if number == 0:
             return recordings.request_stop(sid, T0 + 20 * SECOND)
-        return recordings.invoked(sid, "B", number, f"request-{number}", T0 + 20 * SECOND)
+        recordings.invoked(sid, "B", number, f"request-{number}", T0 + 20 * SECOND)
+        return number
 
     race(racer)
     recording = found(recordings, sid)

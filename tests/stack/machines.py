@@ -153,7 +153,7 @@ class Scripted:
     def _wait(self, execution: str, end: Callable[[str], None]) -> Json:
         known: set[str] = set()
         until_s = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until_s:
+        while True:
             for token in [event["token"] for event in self._events() if "token" in event]:
                 if token not in known:
                     known.add(token)
@@ -161,8 +161,9 @@ class Scripted:
             ended: Json = self.states.describe_execution(executionArn=execution)
             if ended["status"] != "RUNNING" and json.loads(self._script.read_text()) == []:
                 return ended
+            left_over = self._script.read_text()
+            assert time.monotonic() < until_s, f"no end: {ended}; left over: {left_over}"
             time.sleep(0.05)
-        raise AssertionError(f"no end: {ended}; left over: {self._script.read_text()}")
 
     def _events(self) -> list[Json]:
         if not self._seen.exists():

@@ -227,11 +227,12 @@ def test_stop_when_between_two_laps_then_ends_at_once_and_is_sealed() -> None:
     while any(lap.open for lap in world.laps):
         world.run(world.now_s + 0.1)
     world.stop()
-    assert world.recording.status is Status.STOPPED
+    stopped = world.recording.status
+    assert stopped is Status.STOPPED
     before = len(world.orders)
     world.run(world.now_s + LONGEST_WAIT_S)
     assert len(world.orders) == before
-    assert world.recording.status is Status.EXITED
+    assert world.recording.status is Status.EXITED, "sealed by the next look"
     assert world.recording.reason is Reason.STOPPED
     assert not world.running()
     assert all(lap.state in {LapState.ENDED, LapState.DEAD} for lap in world.laps)
