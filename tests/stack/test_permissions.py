@@ -137,7 +137,7 @@ def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) ->
     assert readers_of(either, "NoticeSecrets") == {"http_api"}
 
 
-def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_else(
+def test_notices_when_kept_then_by_a_function_that_writes_rows_and_ends_tasks_of_the_dead(
     either: Assembly,
 ) -> None:
     table = either.id_of("AWS::DynamoDB::GlobalTable")
@@ -145,8 +145,10 @@ def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_
         s for s in either.function_statements("ingest_notice") if not LOG & {*many(s["Action"])}
     ]
     assert {action for s in kept for action in many(s["Action"])} == {
+        "dynamodb:GetItem",
         "dynamodb:PutItem",
         "sqs:SendMessage",
+        "states:SendTaskFailure",
     }
     for statement in kept:
         if "dynamodb:PutItem" in many(statement["Action"]):
