@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 export DEMO_SECONDS SOURCE
+RUNS ?= 1
 
-.PHONY: help setup check test demo bench layers synth deploy golden clean
+.PHONY: help setup check test demo bench fault fault-long layers synth deploy golden clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv, .engine and .lambda from the pinned requirements (quick when nothing changed)
 	@$(PYTHON) infra/local/bootstrap.py
@@ -30,6 +31,12 @@ demo: setup ## Record a live stream on the real stack, here: DEMO_SECONDS=60, SO
 bench: setup ## Measure against ffmpeg; writes .bench/results.json
 	$(VENV) -m tests.bench
 
+fault: setup ## Break recordings in every way and count what is lost: CASES="kill/*/redundant", RUNS=1, SEED=
+	$(VENV) -m tests.fault --runs $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES))
+
+fault-long: setup ## 100 hand-overs and 1,000 kills; writes .fault/results.json
+	$(VENV) -m tests.fault --long $(if $(SEED),--seed $(SEED))
+
 layers: setup ## Build the layers for arm64 and x86_64 (no Docker)
 	$(VENV) layers/build.py --all
 
@@ -43,5 +50,5 @@ golden: setup ## Rewrite the golden files; review the diff as an API change
 	$(VENV) -m tests.golden
 
 clean: ## Remove everything that was built, the virtual environments included
-	rm -rf .venv .engine .lambda .build .demo .bench cdk.out .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .engine .lambda .build .demo .bench .fault cdk.out .pytest_cache .mypy_cache .ruff_cache \
 	  .hypothesis .import_linter_cache tests/web/node_modules

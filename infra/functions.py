@@ -27,14 +27,15 @@ class Surroundings:
         resources: what a grant can be on -> ARN.
         destinations: where given-up asynchronous invocations can go.
         key: of the bucket, if the deployment has its own.
-        any_object: what cdk-nag calls the permission to use all objects of the bucket.
+        many_objects: what a grant can be on, of those that are many objects of the bucket -> what
+            cdk-nag calls that.
     """
 
     settings: Mapping[str, str]
     resources: Mapping[str, str]
     destinations: Mapping[str, lambda_.IDestination]
     key: kms.IKey | None
-    any_object: str
+    many_objects: Mapping[str, str]
 
 
 def memory_mb(row: FunctionRow, parameters: Parameters) -> int:
@@ -101,7 +102,8 @@ class LiveFunction(Construct):
             iam.PolicyStatement(actions=list(grant.actions), resources=[around.resources[grant.on]])
             for grant in self._grants()
         ]
-        if around.key and any(grant.on == "objects" for grant in self.row.grants):
+        many = {grant.on for grant in self.row.grants} & around.many_objects.keys()
+        if around.key and many:
             statements.append(
                 iam.PolicyStatement(
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],
@@ -115,12 +117,12 @@ class LiveFunction(Construct):
             description=f"What {self.row.name} may do",
             inline_policies={"everreel": iam.PolicyDocument(statements=statements)},
         )
-        if any(grant.on == "objects" for grant in self.row.grants):
+        for which in sorted(many):
             acknowledge(
                 role,
-                around.any_object,
-                "Callers choose the prefix under which a recording lies, so the recorder and the "
-                "sealer may use all objects of this one bucket, which holds nothing else.",
+                around.many_objects[which],
+                "Callers choose the prefix under which a recording lies, so those who work on "
+                "recordings may use all such objects of this one bucket, which holds nothing else.",
             )
         return role
 

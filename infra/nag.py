@@ -13,7 +13,7 @@ def acknowledge(place: IConstruct, rule: str, reason: str) -> None:
     )
 
 
-def all_in(resource: IConstruct) -> str:
-    """Name the finding that a policy allows everything in a resource: `<its ARN>/*`."""
+def all_in(resource: IConstruct, which: str = "*") -> str:
+    """Name the finding that a policy allows many things in a resource: `<its ARN>/<which>`."""
     logical = Stack.of(resource).get_logical_id(cast(CfnElement, resource.node.default_child))
-    return f"IAM5[Resource::<{logical}.Arn>/*]"
+    return f"IAM5[Resource::<{logical}.Arn>/{which}]"

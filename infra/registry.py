@@ -18,9 +18,10 @@ class Grant:
     """Permission to do `actions` on one thing of the stack.
 
     Attributes:
-        on: `table`, `index`, `unsealed` (its indexes), `bucket` (itself), `objects` (in it), `bus`,
-            `recorder` (its alias), `supervision`, `lanes` (the state machines), `api_keys` or
-            `notice_secrets` (the secrets).
+        on: `table`, `index`, `unsealed` (its indexes), `bucket` (itself), `objects` (in it),
+            `reports` and `timelines` (what verifications wrote there), `bus`, `recorder`, `look`,
+            `verifier` (their aliases), `supervision`, `lanes` (the state machines), `api_keys`,
+            `notice_secrets` or `agora_key` (the secrets).
         actions: IAM's names, none with a wildcard.
     """
 
@@ -74,12 +75,15 @@ _START_ROWS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 _START = (
     Grant("recorder", ("lambda:InvokeFunction",)),
     Grant("supervision", ("states:StartExecution",)),
+    # Has a vendor asked at once that is to start or to stop; the look holds the vendor's key.
+    Grant("look", ("lambda:InvokeFunction",)),
 )
 _START_SETTINGS = (
     "table",
     "retention_days",
     "record_function",
     "state_machine",
+    "look_function",
     "source_template",
     "allow_private_sources",
     "max_duration_s",
@@ -133,17 +137,22 @@ LOOK = FunctionRow(
     name="look",
     why="Looks at a recording for its state machine: wait, seal or done?",
     memory_mb=256,
-    timeout_s=30,
+    # Calls of a vendor's API take ten seconds each at most (`supervisor.elsewhere` has the sum).
+    timeout_s=45,
     layers=RUNTIME,
-    settings=("table", "retention_days", "bus"),
+    settings=("table", "retention_days", "bus", "agora_secret"),
     grants=(
-        # The writes bury a lap that died, and end a recording that nobody records any more.
+        # The writes bury a lap that died, end a recording that nobody records any more, and keep
+        # how far a vendor's task has come.
         Grant(
             "table",
             (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
         ),
+        Grant("agora_key", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
     ),
+    # Asked for by a door. One that fails is made good by the state machine's next.
+    asynchronous=Asynchronous(retries=1, longest_wait_s=MINUTE_S, failures_to="queue"),
 )
 
 RELAY = FunctionRow(
@@ -212,6 +221,24 @@ SEALER = FunctionRow(
     asynchronous=Asynchronous(retries=2, longest_wait_s=HOUR_S, failures_to="queue"),
 )
 
+VERIFIER = FunctionRow(
+    name="verify_recording",
+    why="Reads an ended recording again and tells whether it is whole.",
+    # Time goes by bytes, as for the seal; a day's lists and facts take 100 MB.
+    memory_mb=1769,
+    timeout_s=900,
+    layers=RUNTIME,
+    settings=("table", "retention_days", "bucket"),
+    grants=(
+        Grant("table", _READ_ROWS),
+        Grant("objects", ("s3:GetObject",)),
+        Grant("reports", ("s3:PutObject",)),
+        Grant("timelines", ("s3:PutObject",)),
+        _LIST,
+    ),
+    asynchronous=Asynchronous(retries=1, longest_wait_s=5 * MINUTE_S, failures_to="queue"),
+)
+
 AUTHORIZER = FunctionRow(
     name="authorize_call",
     why="Answers the API's question: does this call carry a key we know?",
@@ -224,15 +251,19 @@ AUTHORIZER = FunctionRow(
 
 API = FunctionRow(
     name="http_api",
-    why="The HTTP API: acquire, start, query, stop and list recordings.",
+    why="The HTTP API: acquire, start, query, stop, list and verify recordings.",
     # A third of a processor: FastAPI's imports are what a cold start waits for.
     memory_mb=512,
     # The gateway gives up after 30 s.
     timeout_s=29,
     layers=RUNTIME,
-    settings=(*_START_SETTINGS, "bucket", "bus", "notice_secrets"),
+    settings=(*_START_SETTINGS, "bucket", "bus", "notice_secrets", "verify_function"),
     grants=(
         *_START,
+        # That a verification was asked for, and what came of it, stands in its report.
+        Grant("verifier", ("lambda:InvokeFunction",)),
+        Grant("reports", ("s3:GetObject", "s3:PutObject")),
+        _LIST,
         # Notices of vendors come in here, are known by their signature and go onto the bus.
         Grant("notice_secrets", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
@@ -271,4 +302,4 @@ INGESTER = FunctionRow(
     asynchronous=Asynchronous(retries=2, longest_wait_s=HOUR_S, failures_to="queue"),
 )
 
-FUNCTIONS = (RECORDER, LOOK, RELAY, SWEEPER, SEALER, AUTHORIZER, API, STARTER, INGESTER)
+FUNCTIONS = (RECORDER, LOOK, RELAY, SWEEPER, SEALER, VERIFIER, AUTHORIZER, API, STARTER, INGESTER)

@@ -23,14 +23,26 @@ from infra.registry import (
     SEALER,
     STARTER,
     SWEEPER,
+    VERIFIER,
     FunctionRow,
 )
 from infra.storage import INDEX, UNSEALED, Storage
+from infra.vendors import AgoraKey
 from infra.watch import Watch
 from infra.workflow import LANE, SUPERVISION, Workflow, machine_arn
 
+INVOKED = {
+    RECORDER: ("record_function", "recorder"),
+    LOOK: ("look_function", "look"),
+    VERIFIER: ("verify_function", "verifier"),
+}
+"""Functions that others of ours invoke: by which setting, under which name of a grant."""
+
 _QUEUE_SHARE = 4
 """Of the recorder's memory this part may hold media that waits for the store."""
+
+_SOME_OBJECTS = {"reports": "*/verify.json", "timelines": "*/timeline.svg"}
+"""What a grant can be on -> which objects of the bucket that are."""
 
 
 class EverreelStack(Stack):
@@ -49,6 +61,7 @@ class EverreelStack(Stack):
         self._bus = Bus(self, "Bus")
         self._keys = ApiKeys(self, "ApiKeys")
         self._notice_secrets = NoticeSecrets(self, "NoticeSecrets")
+        self._agora_key = AgoraKey(self, "AgoraKey")
         self._artifacts = Artifacts(self, "Layers", parameters)
         self._functions: dict[str, LiveFunction] = {}
         self._make_functions()
@@ -94,19 +107,20 @@ class EverreelStack(Stack):
         return self._functions[row.name]
 
     def _make_functions(self) -> None:
-        """Make the recorder first: others invoke it."""
+        """Make those first that others invoke."""
         around = self._surroundings()
-        for row in (RECORDER, *(row for row in FUNCTIONS if row is not RECORDER)):
+        for row in (*INVOKED, *(row for row in FUNCTIONS if row not in INVOKED)):
             name = "".join(word.capitalize() for word in row.name.split("_"))
             self._functions[row.name] = LiveFunction(
                 self, name, row, self._artifacts, self._parameters, around
             )
-            if row is RECORDER:
-                recorder = self._function(RECORDER).alias.function_arn
+            if row in INVOKED:
+                setting, resource = INVOKED[row]
+                arn = self._function(row).alias.function_arn
                 around = replace(
                     around,
-                    settings={**around.settings, "record_function": recorder},
-                    resources={**around.resources, "recorder": recorder},
+                    settings={**around.settings, setting: arn},
+                    resources={**around.resources, resource: arn},
                 )
 
     def _surroundings(self) -> Surroundings:
@@ -118,6 +132,7 @@ class EverreelStack(Stack):
             "bus": self._bus.bus.event_bus_name,
             "api_keys_secret": self._keys.secret.secret_arn,
             "notice_secrets": self._notice_secrets.secret.secret_arn,
+            "agora_secret": self._agora_key.secret.secret_arn,
             "source_template": parameters.source_template,
             "allow_private_sources": str(parameters.allow_private_sources).lower(),
             "max_duration_s": str(parameters.max_duration_seconds),
@@ -137,9 +152,11 @@ class EverreelStack(Stack):
             "lanes": machine_arn(self, LANE),
             "bucket": bucket.bucket_arn,
             "objects": bucket.arn_for_objects("*"),
+            **{name: bucket.arn_for_objects(which) for name, which in _SOME_OBJECTS.items()},
             "bus": self._bus.bus.event_bus_arn,
             "api_keys": self._keys.secret.secret_arn,
             "notice_secrets": self._notice_secrets.secret.secret_arn,
+            "agora_key": self._agora_key.secret.secret_arn,
             "queue": self._bus.abandoned.queue_arn,
         }
         return Surroundings(
@@ -150,7 +167,10 @@ class EverreelStack(Stack):
                 "queue": destinations.SqsDestination(self._bus.abandoned),
             },
             key=self._storage.key,
-            any_object=all_in(bucket),
+            many_objects={
+                "objects": all_in(bucket),
+                **{name: all_in(bucket, which) for name, which in _SOME_OBJECTS.items()},
+            },
         )
 
     def _say_where_things_are(self) -> None:
@@ -159,6 +179,7 @@ class EverreelStack(Stack):
             "ApiUrl": self._api.url,
             "ApiKeySecretArn": self._keys.secret.secret_arn,
             "NoticeSecretsArn": self._notice_secrets.secret.secret_arn,
+            "AgoraKeySecretArn": self._agora_key.secret.secret_arn,
             "BucketName": self._storage.bucket.bucket_name,
             "BusName": self._bus.bus.event_bus_name,
             "TableName": self._storage.table.table_name,

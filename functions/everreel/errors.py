@@ -6,6 +6,7 @@
     │   ├── SignatureRefused      a notice is not from its vendor 401
     │   ├── RecordingNotFound     no such sid                   404
     │   ├── RecordingConflict     already being recorded        409
+    │   ├── RecordingLive         it can only be done after the end 409
     │   ├── TicketExpired         resource id too old or unknown 410
     │   └── AlreadyEnded          the recording has exited      409
     ├── SourceError            the stream is at fault         → the lap reconnects or ends
@@ -105,6 +106,13 @@ class RecordingConflict(CallerError):
     """The same (app, channel, recorder uid) is being recorded already."""
 
     code = "recording_conflict"
+    http_status = 409
+
+
+class RecordingLive(CallerError):
+    """The recording still runs: what was asked for needs its end."""
+
+    code = "recording_live"
     http_status = 409
 
 

@@ -21,6 +21,9 @@ class Settings(BaseModel):
     record_function: str = Field(
         default="", description="ARN of the recorder's alias; a start invokes it asynchronously."
     )
+    verify_function: str = Field(
+        default="", description="ARN of the alias that verifies; the API invokes it asynchronously."
+    )
     state_machine: str = Field(default="", description="ARN of the supervision state machine.")
     lane_machine: str = Field(
         default="", description="ARN of the state machine that runs a recording's lanes."
@@ -33,6 +36,14 @@ class Settings(BaseModel):
         description=(
             "ARN of the secret with which vendors sign their notices; without one none is taken."
         ),
+    )
+    look_function: str = Field(
+        default="",
+        description="ARN of the look's alias; a door invokes it to have a vendor asked at once.",
+    )
+    agora_secret: str = Field(
+        default="",
+        description="ARN of the secret with which Agora's APIs are called.",
     )
     source_template: str = Field(
         default="",

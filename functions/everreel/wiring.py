@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from everreel.aws.clients import client
 from everreel.clock import MICROSECONDS, Clock, SystemClock
 from everreel.settings import Settings
 
@@ -18,10 +20,14 @@ if TYPE_CHECKING:
     from everreel.protocols.guard import Guard
     from everreel.recorder.orders import Outcome
     from everreel.sealing.seal import SealReport
+    from everreel.sealing.verification import Verifications
     from everreel.state.lanes import Lanes
     from everreel.state.notices import Notices
     from everreel.state.ports import Recordings
+    from everreel.state.recording import ProviderName
+    from everreel.state.vendor import VendorTasks
     from everreel.store.ports import ObjectStore
+    from everreel.supervisor.elsewhere import Elsewhere, Service
     from everreel.supervisor.lane import LaneKeeper, LaneVerdict, LaneWatch
     from everreel.supervisor.ports import Tasks
     from everreel.supervisor.verdict import Verdict, Watch
@@ -39,7 +45,7 @@ class Wiring:
         """Wire up for `settings` (default: the environment).
 
         `parts` replace what would be made, by the name of the property: recordings, lanes, tasks,
-        notices, store, bus, runner, guard, keys, notice_door.
+        notices, store, bus, runner, guard, keys, notice_door, vendor_tasks, services.
         """
         self.settings = settings if settings is not None else Settings.from_environment()
         self.clock = clock if clock is not None else SystemClock()
@@ -95,7 +101,11 @@ class Wiring:
         from everreel.supervisor.verdict import Watch
 
         verdict, seen = look(
-            Watch(**watch), recordings=self.recordings, bus=self.bus, clock=self.clock
+            Watch(**watch),
+            recordings=self.recordings,
+            bus=self.bus,
+            clock=self.clock,
+            elsewhere=self.elsewhere,
         )
         return verdict, seen, supervision_name(seen.sid, self.clock.utc_us() // MICROSECONDS)
 
@@ -121,8 +131,8 @@ class Wiring:
 
         return sweep(recordings=self.recordings, runner=self.runner, clock=self.clock)
 
-    def seal(self, sid: str) -> "SealReport":
-        """Seal a recording that has ended."""
+    def seal(self, sid: str, *, remaining_s: float) -> "SealReport":
+        """Seal a recording that has ended, with so many seconds until the function is killed."""
         from everreel.codecs.poster import poster
         from everreel.sealing.seal import seal
 
@@ -133,6 +143,7 @@ class Wiring:
             bus=self.bus,
             clock=self.clock,
             poster=poster,
+            remaining_s=remaining_s,
         )
 
     def hear(self, event: Mapping[str, Any]) -> bool:
@@ -155,14 +166,7 @@ class Wiring:
         from everreel.events.own import notice_of_dead_lap
         from everreel.supervisor.lane import lap_died
 
-        lap_died(
-            (dead.sid, dead.lane, dead.lap),
-            dead.request_id,
-            dead.error or dead.condition,
-            recordings=self.recordings,
-            lanes=self.lanes,
-            tasks=self.tasks,
-        )
+        lap_died(dead, recordings=self.recordings, lanes=self.lanes, tasks=self.tasks)
         return take(notice_of_dead_lap(dead), notices=self.notices, clock=self.clock)
 
     def start_recording(self, event: Mapping[str, Any], *, request_id: str) -> dict[str, Any]:
@@ -180,7 +184,12 @@ class Wiring:
         return self._once(
             "door",
             lambda: Door(
-                create_app(self.lifecycle, bucket=self.settings.bucket, notices=self.notice_door)
+                create_app(
+                    self.lifecycle,
+                    bucket=self.settings.bucket,
+                    notices=self.notice_door,
+                    verifications=self.verifications,
+                )
             ),
         )
 
@@ -218,6 +227,16 @@ class Wiring:
                 clock=self.clock,
                 pace=pace,
             ),
+        )
+
+    @property
+    def verifications(self) -> "Verifications":
+        """Asking whether a recording is whole, and finding out."""
+        from everreel.sealing.verification import Verifications
+
+        return self._once(
+            "verifications",
+            lambda: Verifications(self.recordings, self.store, self.clock, lambda: self.runner),
         )
 
     @property
@@ -274,6 +293,33 @@ class Wiring:
         return self._once("notices", lambda: DynamoNotices(self.settings.table, clock=self.clock))
 
     @property
+    def vendor_tasks(self) -> "VendorTasks":
+        """What vendors were told to record, in the state table."""
+        from everreel.state.dynamodb_vendor import DynamoVendorTasks
+
+        table, days = self.settings.table, self.settings.retention_days
+        make = partial(DynamoVendorTasks, table, clock=self.clock, retention_days=days)
+        return self._once("vendor_tasks", make)
+
+    @property
+    def elsewhere(self) -> "Elsewhere":
+        """What looks at recordings that run at vendors."""
+        from everreel.supervisor.elsewhere import Elsewhere
+
+        return Elsewhere(self.vendor_tasks, self.recordings, self.services, self.bus, self.clock)
+
+    @property
+    def services(self) -> "Mapping[ProviderName, Service]":
+        """The vendors' services."""
+        from everreel.aws.secrets import read_secret
+        from everreel.vendors.services import make_services
+
+        def read() -> str:
+            return read_secret(client("secretsmanager"), self.settings.agora_secret)
+
+        return self._once("services", lambda: make_services(read, self.clock))
+
+    @property
     def lanes(self) -> "Lanes":
         """Who runs each lane, in the state table."""
         from everreel.state.dynamodb_lanes import DynamoLanes
@@ -303,14 +349,17 @@ class Wiring:
             "runner",
             lambda: AwsRunner(
                 record_function=self.settings.record_function,
+                verify_function=self.settings.verify_function,
                 state_machine=self.settings.state_machine,
                 lane_machine=self.settings.lane_machine,
                 functions=client("lambda"),
                 machines=client("stepfunctions"),
+                look_function=self.settings.look_function,
             ),
         )
 
     def _make_lifecycle(self) -> "Lifecycle":
+        from everreel.lifecycle.at_vendors import AtVendors
         from everreel.lifecycle.use_cases import Lifecycle
 
         return Lifecycle(
@@ -320,6 +369,7 @@ class Wiring:
             check_source=self.guard.check_syntax,
             source_template=self.settings.source_template,
             max_duration_s=self.settings.max_duration_s,
+            vendors=AtVendors(self.vendor_tasks, self.notices, self.runner),
         )
 
     def _once(self, name: str, make: Callable[[], Part]) -> Part:
@@ -327,18 +377,6 @@ class Wiring:
             self._made[name] = make()
         part: Part = self._made[name]
         return part
-
-
-def client(service: str) -> Any:
-    """Make a boto3 client that gives up soon enough for its caller to act."""
-    from boto3.session import Session
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4}
-    )
-    make: Any = Session().client
-    return make(service, config=config)
 
 
 _current: list[Wiring] = []

@@ -15,7 +15,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Take a seal order, bare or as the detail of a bus event; return what was sealed."""
     detail = event.get("detail")
     order = SealOrder(sid=detail["sid"]) if detail else SealOrder.model_validate(event)
-    report = wiring().seal(order.sid)
+    report = wiring().seal(order.sid, remaining_s=context.get_remaining_time_in_millis() / 1000)
     return SealAnswer(
         sid=order.sid,
         sealed=report.sealed,

@@ -75,13 +75,16 @@ class LocalEngine:
         *,
         log_path: Path | None = None,
         port: int | None = None,
+        object_store: str | None = None,
         engine_python: Path = ROOT / ".engine" / "bin" / "python",
         lambda_python: Path = ROOT / ".lambda" / "bin" / "python",
     ) -> None:
+        """Describe an engine; `object_store` is where functions find S3 if not in the engine."""
         self.directory = directory.resolve()
         self.log_path = (log_path or self.directory / "engine.log").resolve()
         self.port = port or 0
         self._fixed_port = port
+        self._object_store = object_store
         self._engine_python = engine_python
         self._lambda_python = lambda_python
         self._process: subprocess.Popen[bytes] | None = None
@@ -166,6 +169,8 @@ class LocalEngine:
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(temporary),
         }
+        if self._object_store:
+            environment["EVERREEL_LOCAL_OBJECT_STORE"] = self._object_store
         command = [str(self._engine_python), "-m", "infra.local.supplements"]
         command.append(str(self._lambda_python))
         with self.log_path.open("ab") as log:

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 
-MODULES = ("live", "unpaced", "imports")
+MODULES = ("live", "unpaced", "imports", "long")
 
 
 @dataclass(frozen=True, slots=True)

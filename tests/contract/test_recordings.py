@@ -34,6 +34,7 @@ from everreel.state.recording import (
     Mode,
     Options,
     Progress,
+    ProviderName,
     Reason,
     Recording,
     Reliability,
@@ -1311,3 +1312,50 @@ def test_segment_when_asked_for_then_the_row_of_its_bucket(recordings: Recording
     assert recordings.segment(sid, 3) == a_segment(3)
     assert recordings.segment(sid, 2) is None
     assert recordings.segment(sid_of(404), 3) is None
+
+
+# ---------------------------------------------------------------------- recordings elsewhere
+
+ELSEWHERE = ProviderName.AGORA
+LOST = Failure("vendor_lost", "service", "the vendor lost it")
+
+
+def test_recording_when_it_runs_elsewhere_then_says_where(recordings: Recordings) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert found(recordings, sid).provider is ELSEWHERE
+
+
+def test_advance_when_forward_then_moves_and_never_back(recordings: Recordings) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert recordings.advance(sid, Status.IN_PROGRESS).status is Status.IN_PROGRESS
+    assert recordings.advance(sid, Status.STARTING).status is Status.IN_PROGRESS
+    recordings.request_stop(sid, T0)
+    assert recordings.advance(sid, Status.IN_PROGRESS).status is Status.STOP_REQUESTED
+    assert found(recordings, sid).status is Status.STOP_REQUESTED
+
+
+@pytest.mark.parametrize(
+    ("reason", "failure", "status", "final"),
+    [
+        (Reason.VENDOR_EXITED, None, Status.STOPPED, Status.EXITED),
+        (Reason.STOPPED, None, Status.STOPPED, Status.EXITED),
+        (Reason.VENDOR_FAILED, LOST, Status.ABNORMAL, Status.ABNORMAL),
+    ],
+)
+def test_give_up_when_it_runs_elsewhere_then_ends_as_the_reason_says_and_the_name_is_free(
+    recordings: Recordings, reason: Reason, failure: Failure | None, status: Status, final: Status
+) -> None:
+    sid = created(recordings, provider=ELSEWHERE)
+    assert recordings.give_up(sid, reason, failure, T0 + 5)
+    over = found(recordings, sid)
+    assert (over.status, over.reason, over.failure) == (status, reason, failure)
+    assert over.ended_utc_us == T0 + 5
+    assert not recordings.give_up(sid, Reason.FAULT, LOST, T0 + 9)
+    created(recordings, 2, provider=ELSEWHERE)
+    assert recordings.mark_sealed(sid, T0 + 6).status is final
+    assert found(recordings, sid).reason is reason
+
+
+def test_advance_when_unknown_then_not_found(recordings: Recordings) -> None:
+    with pytest.raises(RecordingNotFound):
+        recordings.advance(sid_of(9), Status.IN_PROGRESS)

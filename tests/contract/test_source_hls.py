@@ -117,6 +117,19 @@ def _read_for(source: HlsSource, clock: ManualClock, seconds: int) -> list[Sourc
     return events
 
 
+def test_read_when_it_is_to_reach_back_then_it_begins_as_early_as_the_playlist_lists(peer, opened):
+    segment = HLS_TS.read_bytes()
+    files = Files({f"/{n}.ts": segment for n in range(20)})
+    files.files["/i.m3u8"] = playlist(0, [f"{n}.ts" for n in range(20)])
+    url = f"http://127.0.0.1:{peer(files).port}/i.m3u8"
+    for back_s, first in ((0.0, 17), (7.5, 12), (1000.0, 0)):
+        files.asked.clear()
+        source = opened(url)
+        source.reach_back(back_s)
+        assert units(timed_reads(source, 0.5))
+        assert files.asked[1] == f"/{first}.ts"
+
+
 def test_read_when_every_segment_is_missing_then_it_is_not_found(peer):
     files = Files({"/i.m3u8": playlist(0, ["a.ts", "b.ts", "c.ts", "d.ts"], ended=True)})
     clock = ManualClock()

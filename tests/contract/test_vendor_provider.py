@@ -11,20 +11,13 @@ import pytest
 
 from everreel.clock import MICROSECONDS, ManualClock
 from everreel.errors import ServiceFault
+from everreel.state.vendor import Call, Layout, VendorOrder, VendorWatch
 from everreel.supervisor.practices import Practices
-from everreel.supervisor.provider import (
-    Answer,
-    Call,
-    Health,
-    Layout,
-    Provider,
-    VendorOrder,
-    VendorWatch,
-)
+from everreel.supervisor.provider import Answer, Health, Provider
 from everreel.supervisor.tend import tend
 from everreel.supervisor.vendor import Ending
 from everreel.vendors.agora import AgoraApi, CloudRecording, CloudTranscoder
-from everreel.vendors.agora_keys import AgoraKeys
+from everreel.vendors.agora_keys import AgoraKeys, read_key
 from everreel.vendors.json_api import origin
 from everreel.vendors.pace import Pace
 from tests.lab.fake_agora import (
@@ -68,7 +61,7 @@ class Deployment:
     def __init__(self, agora: FakeAgora, kind: str, secret: dict[str, object]) -> None:
         self.agora = agora
         self.clock = ManualClock()
-        self.secret = secret
+        self.secret = {**secret, "api": agora.urls}
         self.reads = 0
         service: type[CloudRecording] | type[CloudTranscoder] = (
             CloudRecording if kind == "recording" else CloudTranscoder
@@ -79,7 +72,6 @@ class Deployment:
             AgoraKeys(self._read, self.clock),
             practices=self.practices,
             clock=self.clock,
-            domains=agora.urls,
             total_s=UNBROKEN_S,
         )
         self.provider: Provider = service(api)
@@ -161,11 +153,8 @@ def test_call_when_nobody_answers_then_says_so_in_time(world: Deployment, fault:
 def test_call_when_nothing_listens_then_is_not_answered(agora: FakeAgora) -> None:
     with FakeAgora(1) as gone:
         url = gone.url()
-    api = AgoraApi(
-        AgoraKeys(lambda: json.dumps(KEY), ManualClock()),
-        practices=CloudRecording.practices,
-        domains=[url],
-    )
+    secret = json.dumps({**KEY, "api": [url]})
+    api = AgoraApi(AgoraKeys(lambda: secret, ManualClock()), practices=CloudRecording.practices)
     assert CloudRecording(api).ask(Call.ACQUIRE, RECORDING, VendorWatch(SID)) == Answer(0)
 
 
@@ -206,6 +195,24 @@ def test_call_when_refused_then_the_answer_names_the_field_and_no_credential(
     assert "hunter2" not in repr(answer)
 
 
+def test_call_when_refused_in_words_that_we_sent_then_the_answer_hides_them(
+    world: Deployment,
+) -> None:
+    world.order = replace(world.order, tokens={"101": "006tok3n", "102": "006other"})
+    ticket = world.ask(Call.ACQUIRE).ticket
+    reason = f"invalid token 006tok3n of the bucket {STORAGE['bucket']}"
+    world.agora.faults["start"].append(Fault(400, {"code": 2, "reason": reason}))
+    answer = world.ask(Call.START, ticket=ticket)
+    assert answer.message.startswith("invalid token ***")
+    assert answer.field == "token"
+
+
+def test_key_when_it_names_no_address_then_is_good_at_the_usual_ones() -> None:
+    key = read_key(json.dumps(KEY))
+    assert [where.host for where in key.origins] == ["api.agora.io", "api.sd-rtn.com"]
+    assert all(where.secure for where in key.origins)
+
+
 def test_key_when_replaced_then_the_call_is_made_with_the_new_one(world: Deployment) -> None:
     world.ask(Call.ACQUIRE)
     world.secret["customerSecret"] = "new"
@@ -221,7 +228,20 @@ def test_key_when_wrong_then_is_tried_once(world: Deployment) -> None:
     assert world.agora.unauthorised == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"customerId": "x"}', '{"customerId": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"customerId": "x"}',
+        '{"customerId": 1}',
+        '{"customerId": "x", "customerSecret": "y", "api": "https://api.example"}',
+        '{"customerId": "x", "customerSecret": "y", "api": []}',
+        '{"customerId": "x", "customerSecret": "y", "api": [1]}',
+        '{"customerId": "x", "customerSecret": "y", "storageConfig": []}',
+        '{"customerId": "x", "customerSecret": "y", "storageConfig": {"fileNamePrefix": null}}',
+    ],
+)
 def test_key_when_the_secret_is_none_then_the_fault_tells_nothing_of_it(text: str) -> None:
     keys = AgoraKeys(lambda: text, ManualClock())
     with pytest.raises(ServiceFault, match="customerSecret"):
@@ -342,9 +362,7 @@ def test_start_when_only_its_answer_is_lost_then_a_task_we_know_runs(world: Depl
 def test_start_when_it_runs_already_and_the_vendor_names_it_then_is_watched(
     world: Deployment,
 ) -> None:
-    name = "sid" if world.order is RECORDING else "taskId"
-    body = {"code": 7, name: f"{1:032x}"}
-    world.agora.faults["start"].append(Fault(201, body, after=True))
+    world.agora.faults["start"].append(Fault(201, {"code": 7}, after=True, told=True))
     assert world.supervise() is None
     assert world.running
     assert len(world.agora.tasks) == 1

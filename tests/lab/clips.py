@@ -43,6 +43,8 @@ class Clip:
     crf: int = 30
     audio_rate: int = 48000
     audio_kbps: int = 96
+    bare: bool = False  # without x264's own message, which GStreamer leaves out at a start
+    take: int = 0  # other pictures and another noise, encoded alike: an encoder started anew
 
     @property
     def path(self) -> Path:
@@ -70,10 +72,16 @@ TINY_OPUS = Clip(
 TINY_OTHER_SIZE = Clip(
     "tiny_other_size", width=208, height=120, seconds=3, gop_s=1, crf=36, audio_kbps=48
 )
+FAULT = Clip("fault", width=160, height=90, seconds=240, gop_s=1, crf=36, audio_kbps=48, bare=True)
+"""Small, because many are sent at once; long, because a hole must be under half a round."""
+FAULT_AGAIN = Clip(
+    "fault_again", width=160, height=90, seconds=240, gop_s=1, crf=36, audio_kbps=48, bare=True,
+    take=1,
+)  # fmt: skip
 TINY_AUDIO = Clip("tiny_audio", video=None, seconds=3, audio_kbps=48)
 ALL = (
     MAIN, BASELINE, H265, OPUS, AUDIO_ONLY, VIDEO_ONLY, OTHER_SIZE, LONG_GOP, AUDIO_44100,
-    TINY, TINY_H265, TINY_OPUS, TINY_OTHER_SIZE, TINY_AUDIO,
+    TINY, TINY_H265, TINY_OPUS, TINY_OTHER_SIZE, TINY_AUDIO, FAULT, FAULT_AGAIN,
 )  # fmt: skip
 
 
@@ -107,8 +115,9 @@ def _encode(clip: Clip, target: Path) -> None:
     if clip.video:
         size = f"{clip.width}x{clip.height}"
         flash = f"drawbox=x=0:y=0:w=iw/2:h=ih:c=white:t=fill:enable='lt(mod(n,{clip.fps}),2)'"
+        number = f"{clip.take} %{{n}}" if clip.take else "%{n}"
         text = (
-            f"drawtext=fontfile={FONT}:text='%{{n}}':fontsize={clip.height // 4}:x=(w-tw)/2"
+            f"drawtext=fontfile={FONT}:text='{number}':fontsize={clip.height // 4}:x=(w-tw)/2"
             f":y=(h-th)/2:fontcolor=white:box=1:boxcolor=black"
         )
         source = f"testsrc2=s={size}:r={clip.fps}:d={clip.seconds},{flash},{text},format=yuv420p"
@@ -116,7 +125,8 @@ def _encode(clip: Clip, target: Path) -> None:
         codec += _video_codec(clip)
     if clip.audio:
         beep = "0.5*sin(2*PI*1000*t)*lt(mod(t,1),0.1)"
-        left, right = f"{beep}+0.01*(random(0)-0.5)", f"{beep}+0.01*(random(1)-0.5)"
+        loud = 0.01 * (1 + clip.take)
+        left, right = (f"{beep}+{loud}*(random({n})-0.5)" for n in (0, 1))
         # One second more than the picture: codec delay eats into the end, _trim cuts exactly.
         sound = f"aevalsrc='{left}|{right}':s={clip.audio_rate}:d={clip.seconds + 1}"
         argv += ["-f", "lavfi", "-i", sound]
@@ -141,7 +151,8 @@ def _video_codec(clip: Clip) -> list[str]:
         f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:bframes={clip.b_frames}"
         f":b-adapt=0:ref=1:sliced-threads=0{high}"
     )
-    return ["-c:v", "libx264", "-preset", "ultrafast", "-profile:v", clip.profile, "-crf",
+    bare = ["-bsf:v", "filter_units=remove_types=6"] if clip.bare else []
+    return [*bare, "-c:v", "libx264", "-preset", "ultrafast", "-profile:v", clip.profile, "-crf",
             str(clip.crf), "-x264-params", params, "-threads", "2"]  # fmt: skip
 
 

@@ -17,6 +17,9 @@ class Run:
     position `n` of a clip with `n` units per round is the first unit of round 1. Offsets are
     recorded minus published time; their spread tells how faithful the timestamps are.
 
+    Attributes:
+        places: position of each recorded unit, -1 for a foreign one.
+
     Units: `offset_min_us`, `offset_max_us` microseconds.
     """
 
@@ -29,6 +32,7 @@ class Run:
     foreign: tuple[int, ...]  # indexes into the recorded units: payloads that nobody published
     offset_min_us: int
     offset_max_us: int
+    places: tuple[int, ...] = field(repr=False)
 
     @property
     def exact(self) -> bool:
@@ -137,10 +141,12 @@ def _run(theirs: Sequence[UnitDigest], ours: Sequence[UnitDigest], round_us: int
     reordered: list[int] = []
     foreign: list[int] = []
     offsets: list[int] = []
+    taken: list[int] = []
     for index, unit in enumerate(ours):
         found = places.get(unit.sha)
         if found is None:
             foreign.append(index)
+            taken.append(-1)
             continue
         if head is None:
             at = _start(found, theirs, ours[index:], looped=round_us is not None)
@@ -151,6 +157,7 @@ def _run(theirs: Sequence[UnitDigest], ours: Sequence[UnitDigest], round_us: int
         elif head is not None and at < head:
             reordered.append(at)
         seen.add(at)
+        taken.append(at)
         head = at if head is None else max(head, at)
         rounds, within = divmod(at, per_round)
         offsets.append(unit.pts_us - theirs[within].pts_us - rounds * (round_us or 0))
@@ -166,6 +173,7 @@ def _run(theirs: Sequence[UnitDigest], ours: Sequence[UnitDigest], round_us: int
         foreign=tuple(foreign),
         offset_min_us=min(offsets, default=0),
         offset_max_us=max(offsets, default=0),
+        places=tuple(taken),
     )
 
 

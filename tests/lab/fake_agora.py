@@ -38,13 +38,17 @@ class Fault:
     Attributes:
         status, body: what is answered instead; status 0: the connection is cut.
         after: do what was asked all the same: only the answer is lost.
+        told: the body also holds what the answer would have told.
         slow_s: seconds between the bytes of the answer.
+        channel: that it befalls alone, "" for any.
     """
 
     status: int = 0
     body: Any = field(default_factory=dict)
     after: bool = False
     slow_s: float = 0.0
+    channel: str = ""
+    told: bool = False
 
 
 CUT = Fault()
@@ -119,6 +123,9 @@ class FakeAgora:
     def live(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.live]
 
+    def live_in(self, channel: str) -> list[Task]:
+        return [task for task in self.live if task.channel == channel]
+
     def end(self, task: str) -> None:
         """Let a task exit by itself."""
         self.tasks[task].live = False
@@ -181,6 +188,15 @@ class FakeAgora:
         task.live = False
         return 200, {"sid": task.task, "serverResponse": {"uploadingStatus": "uploaded"}}
 
+    def _fault(self, call: str, channel: str) -> Fault | None:
+        """Take the oldest piece of misbehaviour that befalls this call."""
+        with self._lock:
+            waiting = self.faults[call]
+            found = next((each for each in waiting if each.channel in ("", channel)), None)
+            if found is not None:
+                waiting.remove(found)
+            return found
+
     # ------------------------------------------------------------------ the wire
 
     def _serve(self, number: int) -> ThreadingHTTPServer:
@@ -235,14 +251,15 @@ class FakeAgora:
         known = self.tasks.get(place.get("task", ""))
         named = _named(body)[1] if "services" in body else ""
         self.seen.append((call, number, body.get("uid") or named or (known.uid if known else "")))
-        fault = self.faults[call].popleft() if self.faults[call] else None
+        channel = body.get("cname") or (known.channel if known else "")
+        fault = self._fault(call, channel or (_named(body)[0] if named else ""))
         if fault is None:
             _write(handler, *self.answer(call, place, body))
             return
-        if fault.after:
-            self.answer(call, place, body)
+        answered = self.answer(call, place, body)[1] if fault.after else {}
         if fault.status:
-            _write(handler, fault.status, fault.body, fault.slow_s)
+            shown = {**answered, **fault.body} if fault.told else fault.body
+            _write(handler, fault.status, shown, fault.slow_s)
 
 
 def _named(body: dict[str, Any]) -> tuple[str, str]:

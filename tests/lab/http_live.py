@@ -64,9 +64,15 @@ class HttpLive:
         self.requests: list[str] = []
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
     def url(self) -> str:
         """Where players find the stream."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}{self.path}"
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     def serve(self, reply: Reply, number: int) -> None:
         """Write one player's body; `number` counts connections from 0."""

@@ -2,7 +2,8 @@
 
 Run as a program by `tests.lab.publisher`; FFmpeg's own `-stream_loop` drops and shifts packets
 where rounds meet, which a test of lost units cannot have. SIGTERM ends it politely (the server
-sees the end of the stream), SIGKILL like a crash, SIGSTOP like a frozen encoder.
+sees the end of the stream), SIGKILL like a crash, SIGSTOP like a frozen encoder, SIGUSR1 moves its
+clock ahead.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ def send(args: argparse.Namespace) -> None:
     print(json.dumps({"first_unit_utc_us": time.time_ns() // 1000}), flush=True)
     base = Fraction(args.base_us) * _MICRO
     length = Fraction(args.round_us) * _MICRO
+    leapt = [Fraction(0)]
+    signal.signal(signal.SIGUSR1, lambda *_: leapt.append(leapt[-1] + args.leap_s))
     turn = 0
     try:
         while args.rounds == 0 or turn < args.rounds:
@@ -80,7 +83,7 @@ def send(args: argparse.Namespace) -> None:
                     delay = began + due / args.pace - time.monotonic()
                     if delay > 0:
                         time.sleep(delay)
-                shift = round((base + turn * length) / sample.time_base)
+                shift = round((base + leapt[-1] + turn * length) / sample.time_base)
                 packet = av.Packet(sample.data)
                 packet.stream = outputs[sample.stream]
                 packet.time_base = sample.time_base
@@ -110,6 +113,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--base-us", type=int, default=1_000_000, help="time of the first round")
     parser.add_argument("--pace", type=float, default=1.0, help="times real time; 0 is unpaced")
     parser.add_argument("--media", choices=["both", "audio", "video"], default="both")
+    parser.add_argument("--leap-s", type=int, default=0, help="how far SIGUSR1 moves the clock")
     parser.add_argument("--option", action="append", default=[], help="muxer option, key=value")
     args = parser.parse_args(argv)
 

@@ -31,6 +31,7 @@ class Publisher:
         media: send one medium only.
         options: FFmpeg muxer options.
         pace: times real time; 0 sends as fast as the target takes it.
+        leap_s: how far `leap` moves the timestamps ahead.
 
     Units: `base_us` microseconds.
     """
@@ -45,6 +46,7 @@ class Publisher:
         media: Media = "both",
         options: Mapping[str, str] | None = None,
         pace: float = 1.0,
+        leap_s: int = 0,
     ) -> None:
         self.clip = clip
         self.target = target
@@ -55,7 +57,7 @@ class Publisher:
         self._argv = [
             sys.executable, str(_SCRIPT), str(clip.path), target, "--format", container,
             "--round-us", str(self.round_us), "--rounds", str(rounds), "--base-us", str(base_us),
-            "--media", media, "--pace", str(pace),
+            "--media", media, "--pace", str(pace), "--leap-s", str(leap_s),
         ]  # fmt: skip
         for key, value in {**defaults, **(options or {})}.items():
             self._argv += ["--option", f"{key}={value}"]
@@ -136,6 +138,10 @@ class Publisher:
     def resume(self) -> None:
         """Thaw a paused sender: it catches up at once with what it owes."""
         self._sending().signal(signal.SIGCONT)
+
+    def leap(self) -> None:
+        """Move the clock ahead, as an encoder whose host was given the right time."""
+        self._sending().signal(signal.SIGUSR1)
 
     def restart(self) -> None:
         """Publish again from the clip's time 0, as an encoder that was started anew."""

@@ -349,6 +349,17 @@ class LiveHls:
         return {"hls_segment_filename": str(self.dir / "seg-%05d.ts")}
 
     @property
+    def again(self) -> dict[str, str]:
+        """Muxer options for a publisher that returns: it goes on in the playlist that is there."""
+        flags = "delete_segments+independent_segments+append_list+discont_start"
+        return {**self.options, "hls_flags": flags}
+
+    @property
+    def port(self) -> int:
+        """Where the playlist is served."""
+        return self._server.http_port
+
+    @property
     def url(self) -> str:
         """Where players find the playlist."""
         return f"{self._server.url}/live/live.m3u8"

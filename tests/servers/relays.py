@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -264,8 +264,6 @@ def hand_over(
     waits_s: Sequence[float],
     *,
     seed: int = 0,
-    open_with: OpenSource = open_here,
-    meanwhile: Callable[[Relay, int], None] = lambda _relay, _number: None,
 ) -> Result:
     """Record with a planned hand-over after each of `waits_s` seconds.
 
@@ -275,17 +273,14 @@ def hand_over(
         root: folder of the store, a new one.
         waits_s: seconds between the starts of laps.
         seed: told in the result.
-        open_with: how sources are opened.
-        meanwhile: called when hand-over `number` (from 0) has been started.
     """
-    relay = Relay(source, root, open_with=open_with)
+    relay = Relay(source, root)
     laps = names(len(waits_s) + 1)
     relay.start(laps[0])
     relay.wait_committed(laps[0])
-    for number, (wait_s, (before, name)) in enumerate(zip(waits_s, pairwise(laps), strict=True)):
+    for wait_s, (before, name) in zip(waits_s, pairwise(laps), strict=True):
         time.sleep(wait_s)
         relay.start(name, before, relieves=True)
-        meanwhile(relay, number)
     relay.wait_committed(laps[-1], 2)
     relay.stop()
     return relay.result(publisher, seed)

@@ -68,7 +68,9 @@ RUNS: dict[str, Run] = {
 def publish(stack: ExitStack) -> dict[str, tuple[str, Publisher]]:
     """Start every server with one publisher per stream; return where to record it."""
 
-    def on(target: str, clip: clips.Clip = clips.MAIN, **options: str) -> Publisher:
+    def on(
+        target: str, clip: clips.Clip = clips.MAIN, options: dict[str, str] | None = None
+    ) -> Publisher:
         return stack.enter_context(Publisher(clip, target, options=options))
 
     nginx = stack.enter_context(NginxRtmp())
@@ -88,7 +90,7 @@ def publish(stack: ExitStack) -> dict[str, tuple[str, Publisher]]:
         ),
         "mpeg-ts over http": (ts.url, on(ts.target)),
         "nginx hls": (nginx.hls_url(), on(nginx.rtmp_url(app="hls"))),
-        "hls fmp4": (hls.url, on(hls.target, **hls.options)),
+        "hls fmp4": (hls.url, on(hls.target, options=hls.options)),
     }
     hls.wait_live(2)
     return streams

@@ -1,5 +1,9 @@
 """Nobody may do more than the registry says; stars are few and each has a reason."""
 
+import itertools
+import json
+import re
+
 import pytest
 
 from infra.registry import FUNCTIONS, FunctionRow
@@ -43,7 +47,7 @@ def test_function_when_the_key_is_ours_then_it_may_use_it_only_if_it_touches_obj
     special: Assembly, row: FunctionRow
 ) -> None:
     actions = {a for s in special.function_statements(row.name) for a in many(s["Action"])}
-    needs = any(grant.on == "objects" for grant in row.grants)
+    needs = any(grant.on in {"objects", "reports", "timelines"} for grant in row.grants)
     assert {a for a in actions if a.startswith("kms:")} == (
         {"kms:Decrypt", "kms:GenerateDataKey"} if needs else set()
     )
@@ -72,7 +76,7 @@ def test_resources_when_allowed_then_named(either: Assembly) -> None:
                 assert named, statement
 
 
-def test_objects_when_allowed_then_of_our_bucket_and_for_two_functions(either: Assembly) -> None:
+def test_objects_when_allowed_then_of_our_bucket_and_for_four_functions(either: Assembly) -> None:
     bucket = either.id_of("AWS::S3::Bucket")
     touching = set()
     for row in FUNCTIONS:
@@ -80,7 +84,26 @@ def test_objects_when_allowed_then_of_our_bucket_and_for_two_functions(either: A
             if any(action.startswith("s3:") for action in many(statement["Action"])):
                 touching.add(row.name)
                 assert set(targets(either, statement["Resource"])) == {bucket}
-    assert touching == {"record_lap", "seal_recording"}
+    assert touching == {"record_lap", "seal_recording", "verify_recording", "http_api"}
+
+
+def test_objects_when_the_door_may_use_them_then_reports_of_verifications_alone(
+    either: Assembly,
+) -> None:
+    for statement in either.function_statements("http_api"):
+        if {"s3:GetObject", "s3:PutObject"} & set(many(statement["Action"])):
+            assert json.dumps(statement["Resource"]).count("/*/verify.json") == 1
+
+
+def test_recordings_when_they_are_verified_then_nothing_of_them_can_be_changed(
+    either: Assembly,
+) -> None:
+    written = [
+        re.findall(r"/\*/([a-z.]+)", json.dumps(statement["Resource"]))
+        for statement in either.function_statements("verify_recording")
+        if "s3:PutObject" in many(statement["Action"])
+    ]
+    assert sorted(itertools.chain(*written)) == ["timeline.svg", "verify.json"]
 
 
 def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) -> None:
@@ -98,8 +121,8 @@ def test_invocation_when_allowed_then_only_of_what_is_meant(either: Assembly) ->
         "WorkflowSupervisionMachine": {"look", "seal_recording"},
         "WorkflowLaneMachine": {"relay_lap"},
         "RelayLap": {"record_lap"},
-        "HttpApi": {"record_lap"},
-        "StartRecording": {"record_lap"},
+        "HttpApi": {"record_lap", "look", "verify_recording"},
+        "StartRecording": {"record_lap", "look"},
     }
 
 
@@ -135,6 +158,10 @@ def test_key_of_the_api_when_read_then_by_the_authorizer_alone(either: Assembly)
 
 def test_secret_of_notices_when_read_then_by_the_door_alone(either: Assembly) -> None:
     assert readers_of(either, "NoticeSecrets") == {"http_api"}
+
+
+def test_key_of_agora_when_read_then_by_the_look_alone(either: Assembly) -> None:
+    assert readers_of(either, "AgoraKey") == {"look"}
 
 
 def test_notices_when_kept_then_by_a_function_that_writes_rows_and_ends_tasks_of_the_dead(

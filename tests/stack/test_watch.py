@@ -9,6 +9,7 @@ from tests.stack.assembly import Assembly, targets
 OUTPUTS = {
     "ApiKeySecretArn",
     "NoticeSecretsArn",
+    "AgoraKeySecretArn",
     "ApiUrl",
     "BucketName",
     "BusName",

@@ -20,12 +20,17 @@ class AwsRunner:
         lane_machine: str,
         functions: Any,
         machines: Any,
+        look_function: str = "",
+        verify_function: str = "",
     ) -> None:
-        """Invoke `record_function` (alias ARN) and start executions of the machines (ARNs).
+        """Invoke `record_function` and `look_function` (alias ARNs), execute the machines (ARNs).
 
+        `verify_function` is the alias ARN of what verifies, "" where nobody asks for that.
         `functions` and `machines` are boto3 clients of Lambda and Step Functions.
         """
         self._record_function = record_function
+        self._look_function = look_function
+        self._verify_function = verify_function
         self._state_machine = state_machine
         self._lane_machine = lane_machine
         self._functions = functions
@@ -41,16 +46,38 @@ class AwsRunner:
             payload |= {"follows": order.follows, "relieves": order.relieves}
         if order.recorder_uid:
             payload["recorder_uid"] = order.recorder_uid
+        return self._invoke(self._record_function, payload, "the recorder could not be invoked")
+
+    def verify(self, sid: str) -> str:
+        """Queue a verification; return its request id at once.
+
+        Raises: ServiceUnavailable, ServiceFault.
+        """
+        what = "the verification could not be invoked"
+        return self._invoke(self._verify_function, {"sid": sid}, what)
+
+    def _invoke(self, function: str, payload: dict[str, object], failed: str) -> str:
         try:
             answer = self._functions.invoke(
-                FunctionName=self._record_function,
+                FunctionName=function,
                 InvocationType="Event",
                 Payload=json.dumps(payload).encode(),
             )
         except (ClientError, BotoCoreError) as error:
-            raise fault("the recorder could not be invoked", error) from error
+            raise fault(failed, error) from error
         request_id: str = answer["ResponseMetadata"]["RequestId"]
         return request_id
+
+    def wake(self, sid: str) -> None:
+        """Queue a look at a recording. Raises: ServiceUnavailable, ServiceFault."""
+        try:
+            self._functions.invoke(
+                FunctionName=self._look_function,
+                InvocationType="Event",
+                Payload=json.dumps({"watch": {"sid": sid}}).encode(),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise fault("no look could be asked for", error) from error
 
     def supervise(self, sid: str, lanes: str) -> None:
         """Start the supervision of a recording, which starts its lanes.

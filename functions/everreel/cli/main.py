@@ -99,6 +99,7 @@ def _add_verify(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--deep", action="store_true", help="read recording.mp4 too, all of it")
     verify.add_argument("--json", action="store_true", help="print the report as JSON")
     verify.add_argument("--svg", type=Path, metavar="FILE", help="draw the timeline into FILE")
+    verify.add_argument("--png", type=Path, metavar="FILE", help="the same as PNG; needs Pillow")
     verify.add_argument(
         "--chain", metavar="HEX", help="last link of the digest chain, as you kept it elsewhere"
     )

@@ -62,7 +62,7 @@ def _heading(report: Report, place: str, style: Style) -> Iterator[str]:
         sealed += f" ({report.reason})"
     yield style.bold(f"{report.channel or place}  {report.sid}".rstrip())
     yield f"{sealed} · {report.container} · {report.segments} segments · {_size(report.bytes)}"
-    begin, end = report.pieces[0].start_us, report.pieces[-1].end_us
+    begin, end = report.begin_us, report.end_us
     if origin_us := report.origin_utc_us:
         yield f"{_date(origin_us + begin)} – {_date(origin_us + end)} UTC"
     media = _length(report.span_us - report.gap_us)
@@ -82,8 +82,8 @@ def _section(title: str, lines: Iterable[str], style: Style) -> Iterator[str]:
 
 def _timeline(report: Report, style: Style) -> Iterator[str]:
     """Draw each lane in a line: what it wrote, where media is missing, where something is wrong."""
-    begin = report.pieces[0].start_us
-    span = max(report.pieces[-1].end_us - begin, 1)
+    begin = report.begin_us
+    span = max(report.end_us - begin, 1)
 
     def columns(start_us: int, end_us: int) -> range:
         first = (start_us - begin) * _COLUMNS // span
@@ -97,7 +97,7 @@ def _timeline(report: Report, style: Style) -> Iterator[str]:
                 for column in columns(piece.start_us, piece.end_us):
                     cells[column] = "█" if cells[column] != "!" and piece.sound else "!"
         for hole in report.holes:
-            for column in columns(hole.start_us, hole.start_us + hole.duration_us):
+            for column in columns(hole.start_us, hole.end_us):
                 cells[column] = "×" if cells[column] != "!" else "!"
         drawn = "".join(style.bad(cell) if cell in "×!" else cell for cell in cells)
         yield f"lane {lane}  ▕{drawn}▏"
@@ -117,8 +117,10 @@ def _track(track: TrackFound) -> str:
 
 
 def _writers(report: Report) -> Iterator[str]:
-    for writer in report.writers:
+    for writer in report.writers[:_MOST_LINES]:
         yield _writer(writer)
+    if len(report.writers) > _MOST_LINES:
+        yield f"… and {len(report.writers) - _MOST_LINES} laps more: --json lists all"
     changes = report.changes
     for change in changes[:_MOST_LINES]:
         yield f"{change.before} → {change.after} at segment {change.k}, {_at(change.at_us)}"

@@ -16,6 +16,8 @@ from everreel.store.disk import DiskStore
 from everreel.store.ports import ObjectStore
 
 _PATIENCE_S = 0.5
+LINE_S = 10.0
+"""Between two lines of progress where there is no terminal."""
 _BAR = 32
 
 
@@ -30,7 +32,7 @@ def verify_recording(arguments: argparse.Namespace) -> int:
         return 2
     if arguments.chain is not None:
         _hold_chain(report, arguments.chain.strip().lower())
-    if arguments.svg is not None and not _draw(report, arguments.svg):
+    if not (_draw(report, "--svg", arguments.svg) and _draw(report, "--png", arguments.png)):
         return 2
     if arguments.json:
         print(json.dumps(report.document(), indent=1))
@@ -64,17 +66,27 @@ def _hold_chain(report: Report, kept: str) -> None:
         report.problem(Trouble.CHAIN, "recording.json", text)
 
 
-def _draw(report: Report, file: Path) -> bool:
+def _draw(report: Report, option: str, file: Path | None) -> bool:
+    if file is None:
+        return True
     try:
-        file.write_text(timeline(report), encoding="utf-8")
+        picture = timeline(report).encode()
+        if option == "--png":
+            from everreel.codecs.rasterise import png
+
+            picture = png(picture)
+        file.write_bytes(picture)
+    except ImportError:
+        print(f"everreel: {option} needs Pillow: pip install pillow", file=sys.stderr)
+        return False
     except OSError as error:
-        print(f"everreel: --svg {file}: {error.strerror}", file=sys.stderr)
+        print(f"everreel: {option} {file}: {error.strerror}", file=sys.stderr)
         return False
     return True
 
 
 class _Bar:
-    """A progress bar on a terminal, for what takes longer than a moment."""
+    """Progress of what takes long: a bar on a terminal, elsewhere a line now and then."""
 
     def __init__(self) -> None:
         self._shown = False
@@ -89,9 +101,14 @@ class _Bar:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def show(self, done: int, total: int) -> None:
-        """Draw the bar, a few times a second at most."""
+        """Draw the bar, a few times a second at most, or write a line."""
         now_s = time.monotonic()
-        if not self._terminal or now_s - self._begun_s < _PATIENCE_S or now_s - self._last_s < 0.1:
+        if not self._terminal:
+            if now_s - self._last_s >= LINE_S:
+                self._last_s = now_s
+                print(f"{done} of {total} segments read", file=sys.stderr, flush=True)
+            return
+        if now_s - self._begun_s < _PATIENCE_S or now_s - self._last_s < 0.1:
             return
         self._last_s, self._shown = now_s, True
         filled = _BAR * done // total

@@ -7,11 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from everreel.contract.replies import Instant
-from everreel.contract.wire import Reply, Sid
+from everreel.contract.wire import Instant, Reply, Sid
 
 Lane = Annotated[str, Field(pattern=r"^[a-z]$", description="Which chain of laps.")]
 LapNumber = Annotated[int, Field(ge=1, description="Number of the lap in its lane.")]
+
+
+Provider = Annotated[str, Field(description="Who records; everreel, unless a vendor does.")]
+VendorTaskId = Annotated[str, Field(description="The vendor's id of its task, if one records.")]
 
 
 class EventError(Reply):
@@ -23,11 +26,15 @@ class EventError(Reply):
 
 
 class RecordingStarted(Reply):
-    """The first segment is stored: the recording can be played."""
+    """The first segment is stored and can be played, or a vendor was seen to record."""
 
     sid: Sid
     start_time: Annotated[Instant, Field(description="UTC of second 0 of the recording.")]
-    playlist: Annotated[str, Field(description="Key of the HLS playlist.")]
+    playlist: Annotated[
+        str, Field(description="Key of the HLS playlist; a vendor's may be unknown yet: empty.")
+    ]
+    provider: Provider = "everreel"
+    task: VendorTaskId = ""
 
 
 class SegmentCommitted(Reply):
@@ -82,7 +89,10 @@ class LapEnded(Reply):
 
 
 class RecordingSealed(Reply):
-    """The recording is complete: every file it will ever have is in the bucket."""
+    """The recording is complete: every file it will ever have is in the bucket.
+
+    Of one that runs at a vendor: its task is over; the vendor's notices tell of its files.
+    """
 
     sid: Sid
     status: Annotated[int, Field(description="8 exited or 20 abnormal.")]
@@ -90,7 +100,14 @@ class RecordingSealed(Reply):
     segments: int
     recorded_seconds: float
     coverage: float | None
-    manifest: Annotated[str | None, Field(description="Key of recording.json, if media exist.")]
+    manifest: Annotated[
+        str | None, Field(description="Key of recording.json, if media of ours exist.")
+    ]
+    provider: Provider = "everreel"
+    task: VendorTaskId = ""
+    playlist: Annotated[
+        str, Field(description="Key of the vendor's playlist, if it records and told one.")
+    ] = ""
 
 
 class RecordingFailed(Reply):

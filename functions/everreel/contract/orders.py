@@ -117,6 +117,22 @@ class SealOrder(Message):
     sid: Sid
 
 
+class VerifyOrder(Message):
+    """Tells `verify_recording` which recording to verify."""
+
+    sid: Sid
+
+
+class VerifyAnswer(Message):
+    """What the verification found, in short: `verify.json` has the rest."""
+
+    sid: Sid
+    complete: Annotated[bool, Field(description="False if the function's time was too short.")]
+    whole: bool
+    problems: int
+    segments_read: int
+
+
 class SealAnswer(Message):
     """What the seal found."""
 

@@ -22,6 +22,7 @@ _FIXES = {
     "signature_refused": "give the vendor's console and this deployment the same secret",
     "recording_not_found": "list recordings with GET /v1/recordings",
     "recording_conflict": "stop the recording that the detail names, or use another recorderUid",
+    "recording_live": "stop it with POST /v1/recordings/{sid}/stop and ask again after its end",
     "resource_expired": "call POST /v1/acquire and start within five minutes",
     "already_ended": "start a new recording",
     "source_refused": "give a URL that the deployment may reach",

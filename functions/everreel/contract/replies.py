@@ -1,12 +1,12 @@
 """What callers get: the native API's answers. Instants are ISO 8601 UTC, durations seconds."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from everreel.contract.wire import Channel, Reply, ResourceId, Sid
+from everreel.contract.vendor import VendorReply
+from everreel.contract.wire import Channel, Instant, Reply, ResourceId, Sid
 
-Instant = Annotated[str, Field(examples=["2026-01-31T12:00:00.000Z"], description="UTC, ISO 8601.")]
 StatusNumber = Annotated[
     int,
     Field(
@@ -27,7 +27,8 @@ Reason = Annotated[
     Field(
         description=(
             "Why it ended: stopped, idle, max_duration, lap_limit, handed_over, source_failed, "
-            "destination_failed, recorder_died, never_started or fault; null while it lives."
+            "destination_failed, recorder_died, never_started, vendor_exited, vendor_failed or "
+            "fault; null while it lives."
         )
     ),
 ]
@@ -170,6 +171,7 @@ class RecordingSummary(Reply):
     channel: Channel
     uid: str
     recorder_uid: str
+    provider: Annotated[str, Field(description="Who records: everreel, agora or agora-transcoder.")]
     status: StatusNumber
     status_text: StatusText
     reason: Reason
@@ -226,6 +228,9 @@ class RecordingReply(RecordingSummary):
     ]
     note: Annotated[str, Field(description="What it is waiting for, if anything.")]
     laps: list[LapReply]
+    vendor: Annotated[
+        VendorReply | None, Field(description="Null unless the recording runs at a vendor.")
+    ]
     files: list[FileReply]
     segment_page: Annotated[
         SegmentPage | None, Field(description="Only if `segments=true` asked for it.")
@@ -240,6 +245,46 @@ class StopReply(Reply):
     status: StatusNumber
     status_text: StatusText
     links: Links
+
+
+class VerifyReply(Reply):
+    """How far the verification of a recording is, and what it found."""
+
+    sid: Sid
+    status: Annotated[
+        str,
+        Field(
+            description=(
+                "none, queued, running, done, or interrupted: it began and told nothing of itself "
+                "for two minutes (queued: six). After none, done and interrupted it can be asked "
+                "for again."
+            )
+        ),
+    ]
+    progress: Annotated[int, Field(ge=0, le=100, description="Percent of the segments, read.")]
+    read: Annotated[int, Field(description="Segments that were read.")]
+    segments: Annotated[int, Field(description="Segments that there are.")]
+    complete: Annotated[
+        bool,
+        Field(description="Every segment was read; false in the end if the time was too short."),
+    ]
+    whole: Annotated[bool, Field(description="It is complete and nothing is wrong.")]
+    requested_at: Instant | None
+    updated_at: Instant | None
+    files: Annotated[list[str], Field(description="Keys of the report and the timeline picture.")]
+    error: Annotated[
+        dict[str, str] | None, Field(description="Why there was nothing to verify: code, message.")
+    ]
+    report: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description=(
+                "What was found, as `everreel verify --json` has it: problems with object and "
+                "segment, gaps with cause, coverage, laps, changes of writer. Lists end after 500 "
+                "entries, `counts` tells of all."
+            )
+        ),
+    ]
 
 
 class ListReply(Reply):

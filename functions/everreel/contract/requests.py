@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from everreel.contract.vendor import RecordingProvider, VendorBody
 from everreel.contract.wire import (
     DEFAULT_APP,
     DEFAULT_RECORDER_UID,
@@ -154,9 +155,16 @@ class StartWish(Wire):
         Field(
             description=(
                 "Under which it joins after three recorders in a row have failed; the two then "
-                "alternate. `{recorderUid}` in the source's URL stands for the one in use."
+                "alternate. `{recorderUid}` in the source's URL stands for the one in use. A "
+                "vendor needs it: there it takes turns when a start fails or a task is lost."
             )
         ),
+    ] = None
+    provider: Annotated[RecordingProvider, Field(description="Who records.")] = (
+        RecordingProvider.EVERREEL
+    )
+    vendor: Annotated[
+        VendorBody | None, Field(description="What the vendor is told; only if one records.")
     ] = None
     options: OptionsBody = OptionsBody()
 

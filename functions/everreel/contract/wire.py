@@ -76,6 +76,7 @@ RecorderUid = Annotated[
         "most once at a time: give each of several recordings of a channel its own."
     ),
 ]
+Instant = Annotated[str, Field(examples=["2026-01-31T12:00:00.000Z"], description="UTC, ISO 8601.")]
 Sid = Annotated[
     str, Field(pattern=SID_PATTERN, description="The recording session: 32 lowercase hex digits.")
 ]

@@ -117,6 +117,11 @@ def read_tencent(body: bytes) -> Notice | None:
     )
 
 
+def is_task(text: str) -> bool:
+    """Tell whether a text can be a vendor's id of a task."""
+    return _ID.match(text) is not None
+
+
 def _notice(
     vendor: str,
     *,

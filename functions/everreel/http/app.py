@@ -11,7 +11,9 @@ from everreel.events.fan_in import NoticeDoor
 from everreel.http.native import native_routes
 from everreel.http.notices import notice_routes
 from everreel.http.problems import answer_with_problems
+from everreel.http.verify import verify_routes
 from everreel.lifecycle.use_cases import Lifecycle
+from everreel.sealing.verification import Verifications
 
 ABOUT = """\
 Starts, watches, stops and finds recordings of live streams.
@@ -21,10 +23,17 @@ say what to change. Names are camelCase, durations seconds, instants ISO 8601 in
 """
 
 
-def create_app(lifecycle: Lifecycle, *, bucket: str, notices: NoticeDoor | None = None) -> FastAPI:
+def create_app(
+    lifecycle: Lifecycle,
+    *,
+    bucket: str,
+    notices: NoticeDoor | None = None,
+    verifications: Verifications | None = None,
+) -> FastAPI:
     """Make the application over the use cases; `bucket` is where callers find the files.
 
-    With `notices` vendors find the routes to tell theirs.
+    With `notices` vendors find the routes to tell theirs, with `verifications` callers those to
+    have a recording verified.
     """
     app = FastAPI(
         title="everreel",
@@ -38,6 +47,8 @@ def create_app(lifecycle: Lifecycle, *, bucket: str, notices: NoticeDoor | None 
     )
     answer_with_problems(app)
     app.include_router(native_routes(lifecycle, bucket))
+    if verifications is not None:
+        app.include_router(verify_routes(verifications))
     if notices is not None:
         app.include_router(notice_routes(notices))
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]

@@ -15,6 +15,8 @@ class MemoryRunner:
         laps: orders in the order they came, repeats included.
         supervised: sids under supervision, each once.
         executions: names of the machines that run; take one away and it is lost.
+        woken: sids to be looked at, in the order they came.
+        verified: sids to verify in the order they came, repeats included.
         failures: errors to raise, one per call, before anything is remembered.
     """
 
@@ -23,6 +25,8 @@ class MemoryRunner:
         self.laps: list[LapOrder] = []
         self.supervised: list[str] = []
         self.executions: set[str] = set()
+        self.woken: list[str] = []
+        self.verified: list[str] = []
         self.failures: list[EverreelError] = []
 
     def invoke_lap(self, order: LapOrder) -> str:
@@ -30,6 +34,17 @@ class MemoryRunner:
         self._fail_if_told()
         self.laps.append(order)
         return f"invocation-{len(self.laps)}"
+
+    def wake(self, sid: str) -> None:
+        """Remember that somebody is to look."""
+        self._fail_if_told()
+        self.woken.append(sid)
+
+    def verify(self, sid: str) -> str:
+        """Remember a verification; return its request id."""
+        self._fail_if_told()
+        self.verified.append(sid)
+        return f"verification-{len(self.verified)}"
 
     def supervise(self, sid: str, lanes: str) -> None:
         """Remember a supervision and its lanes; again for the same sid changes nothing."""

@@ -15,6 +15,20 @@ class Runner(Protocol):
         """
         ...
 
+    def wake(self, sid: str) -> None:
+        """Have a recording looked at now, besides what its state machine does; return at once.
+
+        Raises: ServiceUnavailable, after which the same call may be made again; ServiceFault.
+        """
+        ...
+
+    def verify(self, sid: str) -> str:
+        """Queue a verification of an ended recording; return its request id at once.
+
+        Raises: ServiceUnavailable, after which the same call may be made again; ServiceFault.
+        """
+        ...
+
     def supervise(self, sid: str, lanes: str) -> None:
         """Start the supervision of a recording and its lanes ("ab"); again changes nothing.
 

@@ -13,8 +13,10 @@ from everreel.errors import (
     TicketExpired,
 )
 from everreel.ids import new_resource_id, new_sid
+from everreel.lifecycle.at_vendors import AtVendors, VendorView
 from everreel.lifecycle.ports import Runner
 from everreel.lifecycle.requests import StartRequest
+from everreel.lifecycle.vendor_order import check_ours, order_of
 from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Page, Recordings, Ticket
 from everreel.state.recording import (
@@ -24,6 +26,7 @@ from everreel.state.recording import (
     LapOrder,
     LapState,
     Options,
+    ProviderName,
     Recording,
     source_for,
 )
@@ -47,6 +50,7 @@ class Snapshot:
     laps: Sequence[Lap]
     inits: Sequence[InitRow]
     taken_utc_us: int
+    vendor: VendorView | None = None
 
 
 class Lifecycle:
@@ -59,6 +63,7 @@ class Lifecycle:
         clock: Clock,
         *,
         check_source: Callable[[str], object],
+        vendors: AtVendors,
         source_template: str,
         max_duration_s: int = 0,
     ) -> None:
@@ -69,6 +74,7 @@ class Lifecycle:
             runner: starts laps and supervision.
             clock: time.
             check_source: the guard's check of a URL's form; raises `SourceRefused`.
+            vendors: does the same for recordings that run at a vendor.
             source_template: URL with `{channel}` and `{uid}` for requests that name no source,
                 "" if the deployment has none.
             max_duration_s: seconds after which every recording stops, 0 for no such limit.
@@ -79,6 +85,7 @@ class Lifecycle:
         self._check_source = check_source
         self._template = source_template
         self._max_duration_s = max_duration_s
+        self._vendors = vendors
 
     def acquire(
         self, app: str, channel: str, recorder_uid: str, *, resource_id: str | None = None
@@ -107,7 +114,7 @@ class Lifecycle:
         ticket = self._recordings.ticket(resource_id)
         if ticket is not None and ticket.used_by:
             _check_ticket(ticket, request)
-            return self._launch(self._find(ticket.used_by))
+            return self._begin(self._find(ticket.used_by), request)
         if ticket is None or ticket.expires_utc_us <= now_us:
             raise TicketExpired(
                 "the resource id is unknown or too old; call acquire and start within five minutes",
@@ -121,15 +128,16 @@ class Lifecycle:
             uid=request.uid,
             recorder_uid=ticket.recorder_uid,
             resource_id=resource_id,
-            source=self._source_of(request),
+            source=self._source_of(request, ticket),
             mode=request.mode,
             options=self._options_of(request),
             status=Status.STARTING,
             created_utc_us=now_us,
             backup_recorder_uid=request.backup_recorder_uid,
+            provider=request.provider,
         )
-        self._runner.supervise(wish.sid, wish.options.reliability.lanes)
-        return self._launch(self._recordings.create(wish), supervised=wish.sid)
+        self._runner.supervise(wish.sid, wish.lanes)
+        return self._begin(self._recordings.create(wish), request, supervised=wish.sid)
 
     def start_now(self, request_key: str, request: StartRequest) -> Recording:
         """Acquire and start in one step, for doors that have no ticket (bus, console).
@@ -156,6 +164,7 @@ class Lifecycle:
             [self._completed(recording, lap) for lap in self._recordings.laps(sid)],
             self._recordings.inits(sid),
             self._clock.utc_us(),
+            self._vendors.view(recording) if _is_elsewhere(recording) else None,
         )
 
     def segments(self, sid: str, *, after: int, limit: int) -> Sequence[SegmentRow]:
@@ -168,7 +177,10 @@ class Lifecycle:
 
     def stop(self, sid: str) -> Recording:
         """Ask a recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded."""
-        return self._recordings.request_stop(sid, self._clock.utc_us())
+        recording = self._recordings.request_stop(sid, self._clock.utc_us())
+        if _is_elsewhere(recording):
+            self._vendors.wake(sid)
+        return recording
 
     def _completed(self, recording: Recording, lap: Lap) -> Lap:
         """Add to the last beat of a lap that died what it committed afterwards."""
@@ -201,7 +213,11 @@ class Lifecycle:
             raise RecordingNotFound(f"no recording has the sid {sid}", field="sid")
         return recording
 
-    def _source_of(self, request: StartRequest) -> str:
+    def _source_of(self, request: StartRequest, ticket: Ticket) -> str:
+        if _is_elsewhere(request):
+            order_of(request, ticket.channel, ticket.recorder_uid)
+            return ""
+        check_ours(request)
         source = request.source
         if not source and not self._template:
             raise InvalidRequest(
@@ -221,6 +237,14 @@ class Lifecycle:
         limits = [limit for limit in (wished, self._max_duration_s) if limit]
         return replace(request.options, max_duration_s=min(limits, default=0))
 
+    def _begin(
+        self, recording: Recording, request: StartRequest, supervised: str = ""
+    ) -> Recording:
+        """Have a recording begun by whoever records it, unless it was."""
+        if _is_elsewhere(recording):
+            return self._vendors.launch(recording, request, supervised)
+        return self._launch(recording, supervised)
+
     def _launch(self, recording: Recording, supervised: str = "") -> Recording:
         """Queue the first lap unless it was queued before; return the recording as it is then.
 
@@ -232,7 +256,7 @@ class Lifecycle:
         if recording.status not in LIVE:
             raise _too_late(sid)
         if sid != supervised:
-            self._runner.supervise(sid, recording.options.reliability.lanes)
+            self._runner.supervise(sid, recording.lanes)
         order = LapOrder(sid, FIRST_LANE, 1)
         now_us = self._clock.utc_us()
         try:
@@ -244,6 +268,10 @@ class Lifecycle:
         launched = self._find(sid)
         # A lap that has been claimed knows better than we which invocation runs it.
         return replace(launched, request_id=launched.request_id or request_id)
+
+
+def _is_elsewhere(recording: Recording | StartRequest) -> bool:
+    return recording.provider is not ProviderName.EVERREEL
 
 
 def _too_late(sid: str) -> AlreadyEnded:

@@ -24,6 +24,7 @@ from everreel.contract.requests import OptionsBody, StartWish
 from everreel.contract.wire import DEFAULT_APP, DEFAULT_RECORDER_UID
 from everreel.lifecycle.requests import StartRequest
 from everreel.lifecycle.use_cases import Snapshot
+from everreel.lifecycle.vendor_words import vendor_reply, vendor_wish
 from everreel.media import names
 from everreel.media.index import Container, SegmentRow
 from everreel.media.segment import Gap
@@ -34,6 +35,7 @@ from everreel.state.recording import (
     LapState,
     Mode,
     Options,
+    ProviderName,
     Recording,
     Reliability,
     Subscribe,
@@ -52,6 +54,8 @@ def start_request(wish: StartWish) -> StartRequest:
         mode=Mode(wish.mode),
         options=_options(wish.options),
         backup_recorder_uid=wish.backup_recorder_uid or "",
+        provider=ProviderName(wish.provider),
+        vendor=vendor_wish(wish),
     )
 
 
@@ -128,7 +132,7 @@ def described(snapshot: Snapshot, segments: SegmentPage | None, bucket: str) -> 
         **_summary(recording).model_dump(),
         resource_id=recording.resource_id,
         request_id=recording.request_id,
-        mode=recording.mode.value,
+        mode=snapshot.vendor.task.order.layout.value if snapshot.vendor else recording.mode.value,
         source=redact.url(recording.source),
         error=_error(recording.failure),
         origin_at=_instant(recording.origin_utc_us),
@@ -144,6 +148,7 @@ def described(snapshot: Snapshot, segments: SegmentPage | None, bucket: str) -> 
         coverage=min(1.0, round(recorded_us / end_us, 4)) if end_us else None,
         note=newest.note if newest and live else "",
         laps=[_lap(lap, snapshot.taken_utc_us) for lap in laps],
+        vendor=vendor_reply(snapshot.vendor),
         files=_files(snapshot, bucket),
         segment_page=segments,
         links=links(recording.sid),
@@ -192,6 +197,7 @@ def _summary(recording: Recording) -> RecordingSummary:
         channel=recording.channel,
         uid=recording.uid,
         recorder_uid=recording.recorder_uid,
+        provider=recording.provider.value,
         status=recording.status.value,
         status_text=status_text(recording),
         reason=recording.reason and recording.reason.value,

@@ -2,6 +2,9 @@
 
 from everreel.media.tolerances import ROUNDING_US
 
+EARLY_US = ROUNDING_US // 2
+"""How much a boundary lies before where units lie: between two ticks of the coarsest clock."""
+
 JOIN_WAIT_US = 2_000_000
 """Audio alone is recorded from the start if no video format shows up for this long."""
 
@@ -24,12 +27,12 @@ LARGEST_BYTES = 64 * 1024 * 1024
 def bucket(at_us: int, target_us: int) -> int:
     """Tell which bucket of time a position lies in.
 
-    A bucket begins a rounding before its multiple of the target: keyframes often lie on multiples
+    A bucket begins `EARLY_US` before its multiple of the target: keyframes often lie on multiples
     exactly, where two recorders whose clocks round differently would disagree.
     """
-    return (at_us + ROUNDING_US) // target_us
+    return (at_us + EARLY_US) // target_us
 
 
 def sound_from(at_us: int) -> int:
     """Tell from when on sound belongs to a segment that begins at `at_us`; as for buckets."""
-    return max(at_us - ROUNDING_US, 0)
+    return max(at_us - EARLY_US, 0)

@@ -4,6 +4,7 @@ A segment's text is made once; writing a playlist again joins what is there, so 
 segment stays the same however long the recording is.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ PlaylistKind = Literal["live", "event", "vod"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TYPES = {"live": "", "event": "#EXT-X-PLAYLIST-TYPE:EVENT\n", "vod": "#EXT-X-PLAYLIST-TYPE:VOD\n"}
 _END = "#EXT-X-ENDLIST\n"
+_MAP = b'#EXT-X-MAP:URI="'
+_SUFFIXES = (b".m4s\n", b".ts\n")
+_HEAD = re.compile(
+    rb"#EXTM3U\n#EXT-X-VERSION:(?P<version>[36])\n(?P<independent>#EXT-X-INDEPENDENT-SEGMENTS\n)?"
+    rb"#EXT-X-TARGETDURATION:(?P<target>[1-9]\d{0,8})\n#EXT-X-MEDIA-SEQUENCE:0\n"
+    rb"#EXT-X-PLAYLIST-TYPE:EVENT\n"
+)
 _ALWAYS_BELOW = 50
 """Up to this many segments the full playlist is written with each one."""
 _GROWTH = 50
@@ -115,13 +123,15 @@ class IndexBuilder:
     Attributes:
         count: segments added.
         target_s: target duration, seconds: the one asked for, or that of the longest segment.
+        last_uri: of the segment added last, "" before the first.
     """
 
-    __slots__ = ("_fmp4", "_independent", "_init_uri", "_text", "count", "target_s")
+    __slots__ = ("_fmp4", "_independent", "_init_uri", "_text", "count", "last_uri", "target_s")
 
     def __init__(self, target_s: int) -> None:
         """Start a playlist without segments. Units: `target_s` seconds."""
         self.count = 0
+        self.last_uri = ""
         self.target_s = target_s
         self._text = bytearray()
         self._init_uri: str | None = None
@@ -141,12 +151,30 @@ class IndexBuilder:
         self._fmp4 = self._fmp4 or item.init_uri is not None
         self._independent = self._independent and item.independent
         self.target_s = max(self.target_s, _target(item.duration_us))
+        self.last_uri = item.uri
         self.count += 1
 
-    def render(self, kind: Literal["event", "vod"] = "event", *, ended: bool = False) -> str:
+    def render(self, kind: Literal["event", "vod"] = "event", *, ended: bool = False) -> bytes:
         """Write the playlist as it stands: what `media_playlist` makes of the same entries."""
         head = _header(kind, self.target_s, 0, 0, fmp4=self._fmp4, independent=self._independent)
-        return head + self._text.decode() + (_END if ended else "")
+        return b"".join((head.encode(), self._text, _END.encode() if ended else b""))
+
+    @classmethod
+    def resume(cls, body: bytes) -> "IndexBuilder | None":
+        """Go on with a playlist that `render` wrote; None if it is none, or nothing may follow."""
+        match = _HEAD.match(body)
+        if match is None or not body.endswith(_SUFFIXES):
+            return None
+        found = cls(int(match["target"]))
+        found._text += body[match.end() :]
+        found._fmp4 = match["version"] == b"6"
+        found._independent = match["independent"] is not None
+        found.count = found._text.count(b"#EXTINF:")
+        found.last_uri = found._text[found._text.rindex(b"\n", 0, -1) + 1 : -1].decode()
+        if (at := found._text.rfind(_MAP)) >= 0:
+            at += len(_MAP)
+            found._init_uri = found._text[at : found._text.index(b'"', at)].decode()
+        return found
 
 
 @dataclass(frozen=True, slots=True)

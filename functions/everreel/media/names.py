@@ -19,6 +19,8 @@ MPD = "manifest.mpd"
 MANIFEST = "recording.json"
 MP4 = "recording.mp4"
 POSTER = "poster.jpg"
+VERIFICATION = "verify.json"
+TIMELINE = "timeline.svg"
 
 LONGEST_PREFIX = 512
 """Characters of a prefix: with the rest of the longest name still within the 1024 of a store."""
@@ -37,6 +39,7 @@ _CONTENT_TYPES = {
     "mpd": "application/dash+xml",
     "json": "application/json",
     "jpg": "image/jpeg",
+    "svg": "image/svg+xml",
 }
 
 
@@ -51,6 +54,8 @@ class Kind(StrEnum):
     MANIFEST = "manifest"
     MP4 = "mp4"
     POSTER = "poster"
+    VERIFICATION = "verification"
+    TIMELINE = "timeline"
 
 
 _FIXED = {
@@ -60,6 +65,8 @@ _FIXED = {
     MANIFEST: Kind.MANIFEST,
     MP4: Kind.MP4,
     POSTER: Kind.POSTER,
+    VERIFICATION: Kind.VERIFICATION,
+    TIMELINE: Kind.TIMELINE,
 }
 _FIXED_NAMES = {kind: name for name, kind in _FIXED.items()}
 

@@ -34,6 +34,7 @@ class Cause(StrEnum):
     OUTAGE = "outage"
     LOSS = "loss"
     TAKEOVER = "takeover"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,11 +115,14 @@ class Finder:
         """Tell about where on our clock the recording's zero is, by the wall clock.
 
         The other lap's newest beat says where the recording stood when; unlike the recording's
-        start it lies so near that drifting clocks do not matter.
+        start it lies so near that drifting clocks do not matter. A lap that drains beats on and
+        receives nothing more, so its idle time counts.
         """
         now_us = self._clock.utc_us()
         if lap is not None and lap.progress.received_us and lap.beat_utc_us:
-            position_us = lap.progress.received_us + max(0, now_us - lap.beat_utc_us)
+            told = lap.progress
+            age_us = max(0, now_us - lap.beat_utc_us)
+            position_us = told.received_us + told.idle_us + age_us
         elif last is not None:
             position_us = last.start_us + (now_us - last.utc_us)
         else:

@@ -1,14 +1,16 @@
 """Shows a recording to players while it runs, whichever lap wrote which segment.
 
-A later lap goes on where its predecessors' playlists stand, from reads whose size does not depend
-on the recording's length; only the full playlist, written at growing intervals, is read as a whole.
+A later lap goes on where its predecessors' playlists stand, from reads of the table whose size does
+not depend on the recording's length; the full playlist, written at growing intervals, is taken up
+from its own text.
 """
 
 from collections import deque
 
+from everreel.errors import ObjectMissing
 from everreel.media import names
 from everreel.media.continuity import settled
-from everreel.media.hls import IndexBuilder, LiveWindow, Shown, due, entry
+from everreel.media.hls import IndexBuilder, LiveWindow, PlaylistEntry, Shown, due, entry
 from everreel.media.index import InitRow, SegmentRow
 from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Recording, parse_lap
@@ -58,13 +60,13 @@ class Playlists:
         after = -1 if self._last is None else self._last.k
         for row in settled(self._recordings.segments(self._sid, after=after), self._last):
             self._add(live, row)
-        self._put(self._folder.live, live.render())
+        self._put(self._folder.live, live.render().encode())
         if due(self._indexed, self.count):
             self._write_index()
 
     def finish(self) -> None:
-        """Write the full playlist unless that would cost reading all of the index again."""
-        if self._index is not None and self._indexed < self.count:
+        """Bring the full playlist up to date: nothing more is added by this lap."""
+        if self._last is not None and self._indexed < self.count:
             self._write_index()
 
     @property
@@ -117,9 +119,7 @@ class Playlists:
         )
 
     def _add(self, live: LiveWindow, row: SegmentRow) -> None:
-        if row.init and row.init not in self._inits:
-            self._inits = {each.number: each for each in self._recordings.inits(self._sid)}
-        shown = entry(row, self._inits)
+        shown = self._entry(row)
         live.add(shown)
         if self._index is not None:
             self._index.add(shown)
@@ -128,14 +128,37 @@ class Playlists:
         self.count += 1
 
     def _write_index(self) -> None:
-        if self._index is None:
-            index = IndexBuilder(self._target_s)
-            for row in settled(self._recordings.segments(self._sid)):
-                if self._last is None or row.k <= self._last.k:
-                    index.add(entry(row, self._inits))
+        index = self._index if self._index is not None else self._take_up_index()
+        if self._last is not None and index.last_uri == self._last.key:
+            self._put(self._folder.index, index.render("event"))
             self._index = index
-        self._put(self._folder.index, self._index.render("event"))
-        self._indexed = self.count
+        # Otherwise a lap beside this one is ahead: what lies there holds more than we know.
+        self._indexed = index.count
 
-    def _put(self, key: str, text: str) -> None:
-        self._store.put(key, text.encode(), names.content_type(key))
+    def _take_up_index(self) -> IndexBuilder:
+        """Go on with the full playlist that lies there; from the first segment if none does."""
+        index = IndexBuilder.resume(self._stored_index()) or IndexBuilder(self._target_s)
+        name = names.parse(self._folder.key(index.last_uri))
+        rows = self._recordings.segments(self._sid, after=-1 if name is None else name.number - 1)
+        last = None if name is None else next(rows, None)
+        if last is not None and last.key != index.last_uri:  # not made of this recording's rows
+            last, index = None, IndexBuilder(self._target_s)
+            rows = self._recordings.segments(self._sid)
+        for row in settled(rows, last):
+            if self._last is None or row.k <= self._last.k:
+                index.add(self._entry(row))
+        return index
+
+    def _stored_index(self) -> bytes:
+        try:
+            return self._store.get(self._folder.index)
+        except ObjectMissing:
+            return b""
+
+    def _entry(self, row: SegmentRow) -> PlaylistEntry:
+        if row.init and row.init not in self._inits:
+            self._inits = {each.number: each for each in self._recordings.inits(self._sid)}
+        return entry(row, self._inits)
+
+    def _put(self, key: str, body: bytes) -> None:
+        self._store.put(key, body, names.content_type(key))

@@ -34,19 +34,32 @@ Out = TypeVar("Out")
 
 
 def export_mp4(
-    store: ObjectStore, folder: Folder, rows: Sequence[SegmentRow], inits: Sequence[InitRow]
+    store: ObjectStore,
+    folder: Folder,
+    rows: Sequence[SegmentRow],
+    inits: Sequence[InitRow],
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes]:
     """Yield the bytes of one MP4 that holds everything the rows hold.
 
-    Raises: ObjectMissing, StoreUnavailable; SourceError if an MPEG-TS segment cannot be read.
+    `check` is called before each read; what it raises ends the work and comes out as it is.
+    Raises: ObjectMissing, StoreUnavailable; SourceError if an MPEG-TS segment cannot be read;
+        ServiceFault if a segment is not what its row tells.
     """
+
+    def checked(items: Iterable[In]) -> Iterator[In]:
+        for item in items:
+            check()
+            yield item
+
     reader = _Ts(store, folder) if rows[0].init == 0 else _Fmp4(store, folder, inits)
     with ThreadPoolExecutor(READERS) as pool:
-        plan = Mp4Plan(reader.formats(rows, pool))
-        for parts in in_order(pool, reader.parts, rows):
+        plan = Mp4Plan(reader.formats(checked(rows), pool))
+        for parts in in_order(pool, reader.parts, checked(rows)):
             plan.add(parts)
         yield from plan.header()
-        yield from in_order(pool, lambda wanted: reader.payload(rows, wanted), plan.payloads())
+        payloads = checked(plan.payloads())
+        yield from in_order(pool, lambda wanted: reader.payload(rows, wanted), payloads)
 
 
 class _Fmp4:
@@ -63,7 +76,7 @@ class _Fmp4:
             for track in init.tracks
         }
 
-    def formats(self, _rows: Sequence[SegmentRow], _pool: ThreadPoolExecutor) -> list[TrackFormat]:
+    def formats(self, _rows: Iterable[SegmentRow], _pool: ThreadPoolExecutor) -> list[TrackFormat]:
         return list(dict.fromkeys(self._formats.values()))
 
     def parts(self, row: SegmentRow) -> list[Part]:
@@ -89,7 +102,7 @@ class _Ts:
         self._store = store
         self._folder = folder
 
-    def formats(self, rows: Sequence[SegmentRow], pool: ThreadPoolExecutor) -> list[TrackFormat]:
+    def formats(self, rows: Iterable[SegmentRow], pool: ThreadPoolExecutor) -> list[TrackFormat]:
         found: dict[TrackFormat, None] = {}
         for parts in in_order(pool, self.parts, rows):
             found.update(dict.fromkeys(part.format for part in parts))

@@ -7,13 +7,14 @@ changed, left out or put in.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from everreel import redact
 from everreel.clock import MICROSECONDS, iso
 from everreel.media.index import InitRow, SegmentRow
+from everreel.media.segment import Cause, Gap
 from everreel.state.recording import Lap, Recording
 
 VERSION = 1
@@ -21,7 +22,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the index adds up to. Units: microseconds, bytes."""
+    """What the index adds up to, from its first segment to its last one. Units: µs, bytes."""
 
     segments: int
     media_us: int
@@ -36,29 +37,34 @@ class Facts:
         return 0.0 if not self.span_us else round((self.span_us - self.gap_us) / self.span_us, 6)
 
 
-def add_up(rows: Sequence[SegmentRow]) -> Facts:
-    """Add up an index in ascending order of k."""
+def add_up(rows: Sequence[SegmentRow], end_us: int = 0) -> Facts:
+    """Add up an index in ascending order of k.
+
+    Args:
+        rows: the segments that are there.
+        end_us: up to which there were segments once, on the recording timeline.
+    """
     if not rows:
         return Facts(0, 0, 0, 0, 0, ())
-    gaps = tuple(
-        {
-            "cause": row.gap.cause.value,
-            "startSeconds": row.gap.start_us / MICROSECONDS,
-            "durationSeconds": row.gap.duration_us / MICROSECONDS,
-        }
-        for row in rows
-        if row.gap is not None
-    )
-    last = rows[-1]
-    span_us = last.start_us + last.duration_us - rows[0].start_us
-    gap_us = sum(row.gap.duration_us for row in rows if row.gap is not None)
+    gaps = [row.gap for row in rows if row.gap is not None]
+    last_us = rows[-1].start_us + rows[-1].duration_us
+    if end_us > last_us:
+        gaps.append(Gap(Cause.MISSING, last_us, end_us - last_us))
+    begin_us = min([rows[0].start_us, *(gap.start_us for gap in gaps[:1])])
     return Facts(
         segments=len(rows),
         media_us=sum(row.media_us for row in rows),
-        span_us=span_us,
-        gap_us=gap_us,
+        span_us=max(last_us, end_us) - begin_us,
+        gap_us=sum(gap.duration_us for gap in gaps),
         bytes=sum(row.size for row in rows),
-        gaps=gaps,
+        gaps=tuple(
+            {
+                "cause": gap.cause.value,
+                "startSeconds": gap.start_us / MICROSECONDS,
+                "durationSeconds": gap.duration_us / MICROSECONDS,
+            }
+            for gap in gaps
+        ),
     )
 
 
@@ -77,7 +83,9 @@ def manifest(
     laps: Sequence[Lap],
     *,
     files: dict[str, str],
+    facts: Facts,
     missing: Sequence[str],
+    omitted: Mapping[str, str],
 ) -> bytes:
     """Write the manifest.
 
@@ -87,9 +95,10 @@ def manifest(
         inits: its init segments.
         laps: its laps.
         files: name of each other object, by what it is.
+        facts: what they add up to.
         missing: keys that the index names but the store does not hold.
+        omitted: why a file that was asked for could not be made, by what it is.
     """
-    facts = add_up(rows)
     links = chain(recording.sid, (row.sha256 for row in rows))
     segments = [
         {
@@ -131,6 +140,7 @@ def manifest(
         "tracks": [_init(row) for row in inits],
         "laps": [_lap(lap) for lap in laps],
         "files": files,
+        "omitted": dict(omitted),
         "segments": segments,
     }
     if recording.failure is not None:

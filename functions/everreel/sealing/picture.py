@@ -22,6 +22,10 @@ _STEPS_S = (
 _MOST_TICKS = 10
 _NARROWEST_SEGMENT = 4
 """Pixels below which single segments are not told apart."""
+_NARROWEST_LAP = 1
+"""Pixels below which, on average, laps are not."""
+_APART = 0.7
+"""Pixels that an eye can part two marks by."""
 
 _COLOURS = ("#2563a8", "#5b93d0", "#1b7f79", "#58b3a8")
 _INK, _PALE, _RED, _GREEN = "#1c2733", "#667788", "#d12f2f", "#1f8a4c"
@@ -40,11 +44,9 @@ def timeline(report: Report) -> str:
 class _Picture:
     def __init__(self, report: Report) -> None:
         self._report = report
-        pieces = report.pieces
-        self._start_us = min(piece.start_us for piece in pieces)
-        end_us = max(piece.end_us for piece in pieces)
-        self._end_us = max(end_us, self._start_us + 1)
-        self._lanes = sorted({piece.lane for piece in pieces})
+        self._start_us = report.begin_us
+        self._end_us = max(report.end_us, report.begin_us + 1)
+        self._lanes = sorted({piece.lane for piece in report.pieces})
         self._bottom = _TOP + _LANE * len(self._lanes)
         self._parts: list[str] = []
 
@@ -136,17 +138,32 @@ class _Picture:
         laps: dict[int, list[Piece]] = {}
         for piece in pieces:  # near a hand-over two laps may own segments in turns
             laps.setdefault(piece.lap, []).append(piece)
+        if len(laps) * _NARROWEST_LAP > _PLOT:
+            said = f"lane {lane}: {len(laps)} laps, {len(pieces)} segments"
+            self._own(pieces, y, self._colour(lane, 1), said)
+            return
         for lap, own in laps.items():
             self._lap(lane, lap, own, y)
 
     def _lap(self, lane: str, lap: int, pieces: Sequence[Piece], y: int) -> None:
-        colour = _COLOURS[(lap - 1) % 2 + 2 * (self._lanes.index(lane) % 2)]
         whole = self._x(pieces[0].start_us), self._x(pieces[-1].end_us)
         said = (
             f"lane {lane}, lap {lap}: segments {pieces[0].k} to {pieces[-1].k}, "
             f"{len(pieces)} its own"
         )
         self._bar(whole, y + 9, _BAR - 18, "#dfe8f2", said)
+        runs = self._own(pieces, y, self._colour(lane, lap), said)
+        begin, end = max(runs, key=lambda run: run[1] - run[0])
+        if end - begin > 48:
+            self._text((begin + end) / 2, y + _BAR // 2 + 4, f"lap {lap}", "w m")
+
+    def _colour(self, lane: str, lap: int) -> str:
+        return _COLOURS[(lap - 1) % 2 + 2 * (self._lanes.index(lane) % 2)]
+
+    def _own(
+        self, pieces: Sequence[Piece], y: int, colour: str, said: str
+    ) -> list[tuple[float, float]]:
+        """Draw segments of one writer; return where."""
         runs = self._runs(pieces)
         for run in runs:
             self._bar(run, y, _BAR, colour, said)
@@ -160,17 +177,15 @@ class _Picture:
                     )
         for run in self._runs([piece for piece in pieces if not piece.sound]):
             self._bar((run[0], max(run[1], run[0] + 3)), y, _BAR, _RED, "something is wrong here")
-        begin, end = max(runs, key=lambda run: run[1] - run[0])
-        if end - begin > 48:
-            self._text((begin + end) / 2, y + _BAR // 2 + 4, f"lap {lap}", "w m")
+        return runs
 
     def _runs(self, pieces: Iterable[Piece]) -> list[tuple[float, float]]:
         """Join pieces that follow each other, or lie too near for an eye to part them."""
         runs: list[tuple[float, float]] = []
         for piece in pieces:
             begin, end = self._x(piece.start_us), self._x(piece.end_us)
-            if runs and begin - runs[-1][1] < 0.7:
-                runs[-1] = runs[-1][0], end
+            if runs and begin - runs[-1][1] < _APART:
+                runs[-1] = runs[-1][0], max(runs[-1][1], end)
             else:
                 runs.append((begin, end))
         return runs
@@ -188,10 +203,8 @@ class _Picture:
 
     def _holes(self) -> None:
         free = 0.0
-        for hole in sorted(self._report.holes, key=lambda each: each.start_us):
-            begin = self._x(hole.start_us)
-            end = max(self._x(hole.start_us + hole.duration_us), begin + 2)
-            said = _hole(hole)
+        for begin, end, holes in self._heaps():
+            said = _hole(holes[0]) if len(holes) == 1 else _heap(holes)
             self._parts.append(
                 f'<rect x="{begin}" y="{_TOP}" width="{end - begin:.2f}" '
                 f'height="{self._bottom - _TOP}" fill="url(#gap)" stroke="{_RED}" '
@@ -202,6 +215,20 @@ class _Picture:
             if middle - half > free:
                 self._text(middle, _TOP - 22, said, "r m")
                 free = middle + half + 8
+
+    def _heaps(self) -> list[tuple[float, float, list[Hole]]]:
+        """Put gaps together that lie too near for an eye to part them."""
+        heaps: list[tuple[float, float, list[Hole]]] = []
+        for hole in sorted(self._report.holes, key=lambda each: each.start_us):
+            begin = self._x(hole.start_us)
+            end = max(self._x(hole.end_us), begin + 2)
+            if heaps and begin - heaps[-1][1] < _APART:
+                first, before, holes = heaps[-1]
+                holes.append(hole)
+                heaps[-1] = first, max(before, end), holes
+            else:
+                heaps.append((begin, end, [hole]))
+        return heaps
 
     # ------------------------------------------------------------------ marks
 
@@ -223,6 +250,11 @@ class _Picture:
 def _hole(hole: Hole) -> str:
     cause = hole.cause or ("cause unknown" if hole.declared else "undeclared")
     return f"{cause}, {_length(hole.duration_us)}"
+
+
+def _heap(holes: Sequence[Hole]) -> str:
+    total_us = sum(hole.duration_us for hole in holes)
+    return f"{len(holes)} gaps, together {_length(total_us)}"
 
 
 def _problems(report: Report) -> str:

@@ -7,12 +7,19 @@ nothing new. The status moves last: who sees it finds everything in place.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from everreel.clock import MICROSECONDS, Clock
-from everreel.errors import EverreelError, RecordingNotFound, SourceError
+from everreel.errors import (
+    EverreelError,
+    ObjectMissing,
+    RecordingNotFound,
+    ServiceFault,
+    SourceError,
+)
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.media import dash, names
-from everreel.media.continuity import settled
+from everreel.media.continuity import settled, without
 from everreel.media.hls import IndexBuilder, LiveWindow, entry
 from everreel.media.index import Container, InitRow, SegmentRow
 from everreel.sealing.manifest import Facts, add_up, manifest
@@ -25,6 +32,14 @@ log = logging.getLogger(__name__)
 
 LARGEST_MP4 = 24 * 1024**3
 """Bytes beyond which one function has not the time to copy a recording into one file."""
+
+MOST_MP4_UNITS = 120_000_000
+"""Access units beyond which its sample tables, 8.5 bytes each, do not fit 1 GiB: 18 days."""
+
+AFTER_MP4_S = 90.0
+"""Kept of the time there is for what follows the MP4: the manifest, the status, the event."""
+
+_FOREVER_S = 1e9
 
 Poster = Callable[[bytes], bytes]
 """Makes a JPEG of the first picture of a segment that carries its init segment in front."""
@@ -54,8 +69,19 @@ def seal(
     bus: EventBus,
     clock: Clock,
     poster: Poster | None,
+    remaining_s: float = _FOREVER_S,
 ) -> SealReport:
     """Seal a recording that has ended.
+
+    Args:
+        sid: which one.
+        recordings: the state table.
+        store: the bucket.
+        bus: where `RecordingSealed` goes.
+        clock: time.
+        poster: makes a picture, None for none.
+        remaining_s: seconds until the function is killed. An MP4 that is not ready in time is left
+            out; the rest takes a few seconds for a day of recording.
 
     Raises: RecordingNotFound, StateUnavailable and what `ObjectStore` raises: try again.
     """
@@ -64,16 +90,22 @@ def seal(
         raise RecordingNotFound(f"there is no recording {sid}", field="sid")
     if recording.status in LIVE:
         return SealReport(sealed=False, status=recording.status)
-    rows = list(recordings.segments(sid))
-    facts = add_up(list(settled(rows)))
+    until_s = clock.monotonic() + remaining_s - AFTER_MP4_S
+    rows = list(settled(recordings.segments(sid)))
+    facts = add_up(rows)
     if recording.sealed_utc_us:
         return SealReport(True, recording.status, facts.segments, facts.media_us)
     if rows:
-        facts = _Sealing(recording, recordings, store, poster).write(rows)
+        in_time = lambda: clock.monotonic() < until_s  # noqa: E731
+        facts = _Sealing(recording, recordings, store, poster, in_time).write(rows)
     recording = recordings.mark_sealed(sid, clock.utc_us())
     log.info("sealed %s: %d segments, status %d", sid, facts.segments, recording.status)
     _tell(recording, facts, bus)
     return SealReport(True, recording.status, facts.segments, facts.media_us)
+
+
+class _Late(Exception):
+    """There is no time left to finish a file."""
 
 
 class _Sealing:
@@ -85,10 +117,13 @@ class _Sealing:
         recordings: Recordings,
         store: ObjectStore,
         poster: Poster | None,
+        in_time: Callable[[], bool],
     ) -> None:
         self._recording = recording
         self._store = store
         self._poster = poster
+        self._in_time = in_time
+        self._omitted: dict[str, str] = {}
         self._inits: list[InitRow] = list(recordings.inits(recording.sid))
         self._laps = recordings.laps(recording.sid)
         options = recording.options
@@ -96,13 +131,21 @@ class _Sealing:
 
     def write(self, rows: Sequence[SegmentRow]) -> Facts:
         """Write every final object; return what the recording adds up to."""
-        kept, missing = self._present(list(settled(rows)))
+        kept, missing = self._present(rows)
         files = self._playable(kept) if kept else {}
+        facts = add_up(kept, rows[-1].start_us + rows[-1].duration_us)
         document = manifest(
-            self._recording, kept, self._inits, self._laps, files=files, missing=missing
+            self._recording,
+            kept,
+            self._inits,
+            self._laps,
+            files=files,
+            facts=facts,
+            missing=missing,
+            omitted=self._omitted,
         )
         self._put(names.MANIFEST, document)
-        return add_up(kept)
+        return facts
 
     def _playable(self, kept: Sequence[SegmentRow]) -> dict[str, str]:
         """Write what plays the segments; return the names by kind."""
@@ -121,8 +164,12 @@ class _Sealing:
         """Part the index into segments that the bucket holds whole and keys that it does not."""
         prefix = self._folder.key("segments/")
         sizes = {info.key[len(self._folder.path) :]: info.size for info in self._store.list(prefix)}
-        kept = [row for row in rows if sizes.get(row.key) == row.size]
-        missing = [row.key for row in rows if sizes.get(row.key) != row.size]
+
+        def gone(row: SegmentRow) -> bool:
+            return sizes.get(row.key) != row.size
+
+        kept = list(without(rows, gone))
+        missing = [row.key for row in rows if gone(row)]
         if missing:
             log.error("%d segments are missing or truncated, first %s", len(missing), missing[0])
         return kept, missing
@@ -136,7 +183,7 @@ class _Sealing:
             shown = entry(row, inits)
             index.add(shown)
             live.add(shown)
-        self._put(names.INDEX, index.render("event", ended=True).encode())
+        self._put(names.INDEX, index.render("event", ended=True))
         self._put(names.LIVE, live.render(ended=True).encode())
 
     def _mpd(self, rows: Sequence[SegmentRow]) -> str:
@@ -159,27 +206,39 @@ class _Sealing:
                 init = next(row for row in self._inits if row.number == first.init)
                 body = self._store.get(self._folder.key(init.keys["all"])) + body
             self._put(names.POSTER, self._poster(body))
-        except SourceError as error:
-            log.warning("no poster: %s", error.message)
-            return False
+        except (SourceError, ObjectMissing) as error:
+            return self._omit("poster", error.message)
         return True
 
     def _make_mp4(self, rows: Sequence[SegmentRow]) -> bool:
         if not self._recording.options.mp4:
             return False
         size = sum(row.size for row in rows)
+        units = sum(track.units for row in rows for track in row.tracks)
         if size > LARGEST_MP4:
-            log.warning("no MP4: %d bytes are more than one function can copy", size)
-            return False
+            return self._omit("mp4", f"{size} bytes are more than one function can copy")
+        if units > MOST_MP4_UNITS:
+            return self._omit("mp4", f"the tables of {units} access units do not fit its memory")
         from everreel.sealing.export import export_mp4  # noqa: PLC0415 - 8 ms if nobody asked
 
         try:
-            chunks = export_mp4(self._store, self._folder, rows, self._inits)
+            chunks = export_mp4(self._store, self._folder, rows, self._inits, self._check_time)
             self._store.put_stream(self._folder.mp4, chunks, names.content_type(names.MP4))
-        except SourceError as error:
-            log.warning("no MP4: %s", error.message)
-            return False
+        except _Late:
+            return self._omit("mp4", f"the function had not the time to copy {size} bytes")
+        except (SourceError, ServiceFault) as error:  # a segment is not what its row tells
+            return self._omit("mp4", error.message)
         return True
+
+    def _check_time(self) -> None:
+        if not self._in_time():
+            raise _Late
+
+    def _omit(self, what: str, why: str) -> Literal[False]:
+        """Seal without a file: that a recording is sealed matters more than any of them."""
+        log.warning("no %s: %s", what, why)
+        self._omitted[what] = why
+        return False
 
     def _put(self, name: str, body: bytes) -> None:
         self._store.put(self._folder.key(name), body, names.content_type(name))

@@ -5,7 +5,7 @@ not sealed against its playlists, which hold no digests. docs/verify.md lists wh
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -24,7 +24,12 @@ from everreel.sealing.verify_claims import (
 )
 from everreel.sealing.verify_continuity import Continuity
 from everreel.sealing.verify_inits import check_inits, note_formats
-from everreel.sealing.verify_manifest import check_laps, check_manifest, declared_inits
+from everreel.sealing.verify_manifest import (
+    check_laps,
+    check_manifest,
+    claim_span_us,
+    declared_inits,
+)
 from everreel.sealing.verify_media import InitFound, Media, TrackTimes, read_fmp4, read_ts
 from everreel.sealing.verify_mp4 import Mp4Comparison, parameter_sets
 from everreel.sealing.verify_mpd import Places, check_mpd
@@ -37,7 +42,12 @@ Progress = Callable[[int, int], None]
 
 
 def verify(
-    store: ObjectStore, folder: str, on_progress: Progress | None = None, *, deep: bool = False
+    store: ObjectStore,
+    folder: str,
+    on_progress: Progress | None = None,
+    *,
+    deep: bool = False,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> Report:
     """Verify the recording whose objects have keys that begin with `folder`.
 
@@ -46,10 +56,12 @@ def verify(
         folder: with a slash at its end; empty if the store holds this recording alone.
         on_progress: called after each segment.
         deep: hold `recording.mp4` against the segments too, which reads it all.
+        go_on: asked before each segment but the first; after False no more are read, what needs
+            all of them is not judged, and the report is not complete.
 
     Raises: RecordingNotFound if nothing there is a recording; what `ObjectStore` raises.
     """
-    return _Verification(store, folder, on_progress or (lambda *_: None), deep).run()
+    return _Verification(store, folder, on_progress or (lambda *_: None), deep, go_on).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +82,16 @@ _USELESS: _Judged = (None, [], ())
 class _Verification:
     """One verification under way."""
 
-    def __init__(self, store: ObjectStore, folder: str, on_progress: Progress, deep: bool) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: str,
+        on_progress: Progress,
+        deep: bool,
+        go_on: Callable[[], bool],
+    ) -> None:
         self._store = store
+        self._go_on = go_on
         self._folder = folder
         self._on_progress = on_progress
         self._report = Report(deep=deep)
@@ -96,12 +116,15 @@ class _Verification:
         self._read_segments()
         self._check_playlists(document.get("segmentSeconds"))
         self._check_files()
-        if self._manifest:
+        if self._manifest and report.complete:
             check_laps(self._manifest, list(self._writers.values()), report)
-        first, last = self._claims[0], self._claims[-1]
-        report.span_us = last.end_us - first.start_us
+        gaps = self._manifest.gaps if self._manifest else []
+        report.span_us = claim_span_us(self._claims, gaps)
+        if not report.complete:
+            report.span_us = report.end_us - report.begin_us
         report.writers = [self._writers[writer] for writer in sorted(self._writers)]
-        self._check_strays()
+        if report.complete:
+            self._check_strays()
         self._note_checked()
         return report
 
@@ -175,12 +198,11 @@ class _Verification:
 
     def _read_segments(self) -> None:
         report, manifest = self._report, self._manifest
-        lost = bool(manifest and manifest.document.get("missing"))
-        continuity = Continuity(report, manifest.gaps if manifest else None, lost)
+        continuity = Continuity(report, manifest.gaps if manifest else None)
         mp4 = self._open_mp4()
         before: SegmentClaim | None = None
         with ThreadPoolExecutor(READERS) as pool:
-            for number, loaded in enumerate(in_order(pool, self._load, self._claims), 1):
+            for number, loaded in enumerate(in_order(pool, self._load, self._to_read()), 1):
                 claim = loaded.claim
                 problems = len(report.problems)
                 times, media, formats = self._judge(loaded)
@@ -199,12 +221,20 @@ class _Verification:
                 self._note(claim, before, sound=problems == len(report.problems))
                 before = claim
                 self._on_progress(number, len(self._claims))
-        continuity.finish()
-        if mp4 is not None:
-            mp4.finish(report)
+        if report.complete:
+            continuity.finish()
+            if mp4 is not None:
+                mp4.finish(report)
         self._check_independence(continuity.cut_by_force)
         if not manifest and report.origin_utc_us:
             report.origin_utc_us -= self._claims[0].start_us
+
+    def _to_read(self) -> Iterator[SegmentClaim]:
+        for number, claim in enumerate(self._claims):
+            if number and not self._go_on():
+                self._report.complete = False
+                return
+            yield claim
 
     def _load(self, claim: SegmentClaim) -> _Loaded:
         """Read a segment and digest it; runs on a thread of the pool."""
@@ -318,7 +348,7 @@ class _Verification:
                 self._report.problem(Trouble.MISSING, str(name), "the manifest names it")
             elif not self._sizes[name]:
                 self._report.problem(Trouble.TRUNCATED, str(name), "it is empty")
-        if names.MPD in self._sizes:
+        if names.MPD in self._sizes and self._report.complete:
             body = self._store.get(self._folder + names.MPD)
             check_mpd(body, self._claims, self._places, self._inits, self._report)
 
@@ -326,6 +356,7 @@ class _Verification:
         """Tell of objects in the folder that are not part of the recording."""
         known = {claim.key for claim in self._claims}
         fixed = {names.MANIFEST, names.INDEX, names.LIVE, names.MPD, names.MP4, names.POSTER}
+        fixed |= {names.VERIFICATION, names.TIMELINE}
         for number in self._inits:
             fixed |= {names.init_name(number, medium) for medium in (None, *Medium)}
         for name in self._sizes:
@@ -344,13 +375,17 @@ class _Verification:
     def _note_checked(self) -> None:
         """List which objects were held against what."""
         checked = self._report.checked
-        checked.append(f"{len(self._claims)} segments: sample tables and times")
+        read, every = len(self._report.pieces), len(self._claims)
+        part = "" if self._report.complete else f"{read} of "
+        checked.append(f"{part}{every} segments: sample tables and times")
         if self._manifest:
             checked.append("every byte of the segments: SHA-256 and digest chain")
             checked.append(f"{names.MANIFEST}: its sums, laps and gaps")
         if self._inits:
             checked.append(f"{len(self._inits)} init segments: against those of single tracks")
         checked += [f"{name}: against the segments" for name in self._playlists]
+        if not self._report.complete:
+            return
         if self._manifest and names.MPD in self._sizes:
             checked.append(f"{names.MPD}: byte ranges and times")
         if self._report.deep and names.MP4 in self._sizes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from everreel.clock import MICROSECONDS
 from everreel.media.access_unit import Medium
+from everreel.media.segment import Cause
 from everreel.media.tolerances import GAP_US
 from everreel.sealing.verify_claims import GapClaim, SegmentClaim
 from everreel.sealing.verify_media import TrackTimes, shared_pauses
@@ -24,13 +25,11 @@ class Continuity:
     Attributes:
         report: where findings go.
         gaps: those declared; None if nothing can declare them (no manifest).
-        lost: segments are known to be missing, so that time between others may be theirs.
         cut_by_force: segments that no decoder can start with.
     """
 
     report: Report
     gaps: Sequence[GapClaim] | None
-    lost: bool
     cut_by_force: list[SegmentClaim] = field(default_factory=list)
     _before: SegmentClaim | None = None
     _tracks: dict[Medium, TrackTimes] = field(default_factory=dict)
@@ -47,7 +46,7 @@ class Continuity:
         if claim.start_us < 0:
             inner = min((each.shown_us for each in times), default=-1) if times else -1
             claim.start_us = inner if inner >= 0 else (before.end_us if before else 0)
-        holes = [] if before is None else self._between(before, claim)
+        holes = self._ahead(claim) if before is None else self._between(before, claim)
         self._before = claim
         if times is None:
             self._tracks = {}
@@ -65,6 +64,13 @@ class Continuity:
         self.report.holes.append(Hole(claim.start_us, claim.duration_us, LOST, declared=False))
         self.report.gap_us += claim.duration_us
 
+    def _ahead(self, claim: SegmentClaim) -> list[tuple[int, int]]:
+        """Tell what was missing before the first segment when the recording was sealed."""
+        first = self.gaps[0] if self.gaps else None
+        if first is None or first.cause != Cause.MISSING or first.start_us >= claim.start_us:
+            return []
+        return [(first.start_us, claim.start_us)]
+
     def _between(self, before: SegmentClaim, claim: SegmentClaim) -> list[tuple[int, int]]:
         """Judge the seam between two segments; return the time without media in it."""
         apart_us = claim.start_us - before.end_us
@@ -79,7 +85,7 @@ class Continuity:
             )
         if apart_us <= _ROUNDING_US:
             return []
-        if not claim.discontinuity and not self.lost:
+        if not claim.discontinuity:
             self.report.problem(
                 Trouble.GAP,
                 claim.key,
@@ -127,7 +133,7 @@ class Continuity:
                 claim.k,
             )
         silent_us = now.first_us - last.end_us
-        if not claim.discontinuity and silent_us > GAP_US and not self.lost:
+        if not claim.discontinuity and silent_us > GAP_US:
             self.report.remark(
                 Trouble.TIMES,
                 claim.key,
@@ -144,8 +150,7 @@ class Continuity:
         told_us = sum(gap.duration_us for gap in declared)
         silent_us = measured_us - told_us
         unsaid = self.gaps is not None and silent_us > GAP_US
-        lost = self.lost and unsaid
-        if unsaid and not lost:
+        if unsaid:
             known = f"; {_s(told_us)} of it are declared ({cause})" if declared else ""
             self.report.problem(
                 Trouble.GAP,
@@ -161,7 +166,7 @@ class Continuity:
                 claim.k,
             )
         self.report.holes += [
-            Hole(start, end - start, LOST if lost and not cause else cause, declared=not unsaid)
+            Hole(start, end - start, cause, declared=not unsaid)
             for start, end in holes
             if end - start > GAP_US or declared
         ]
@@ -179,8 +184,13 @@ class Continuity:
         return found
 
     def finish(self) -> None:
-        """Tell of declared gaps that lie behind the last segment."""
+        """Tell of declared gaps that lie behind the last segment: only missing ones can."""
         for gap in (self.gaps or ())[self._next_gap :]:
+            if self._before and gap.cause == Cause.MISSING and gap.start_us == self._before.end_us:
+                hole = Hole(gap.start_us, gap.duration_us, gap.cause, declared=True)
+                self.report.holes.append(hole)
+                self.report.gap_us += gap.duration_us
+                continue
             self.report.problem(
                 Trouble.CONTRADICTION,
                 "recording.json",

@@ -14,7 +14,7 @@ from everreel.sealing.verify_report import Report, Trouble, Writer
 _FIELDS = {
     "version", "sid", "app", "channel", "uid", "mode", "source", "container", "segmentSeconds",
     "reason", "startTime", "recordedSeconds", "spanSeconds", "coverage", "gaps", "missing", "bytes",
-    "chain", "tracks", "laps", "files",
+    "chain", "tracks", "laps", "files", "omitted",
 }  # fmt: skip
 _LAP_FIELDS = {
     "lane", "lap", "requestId", "startTime", "segments", "reconnects", "state", "reason",
@@ -100,7 +100,7 @@ class _Check:
 
     def _sums(self) -> None:
         segments, gaps = self._segments, self._gaps
-        span_us = segments[-1].end_us - segments[0].start_us
+        span_us = claim_span_us(segments, gaps)
         gap_us = sum(gap.duration_us for gap in gaps)
         media_us = sum(each.duration_us for each in segments) - _inside(segments, gaps)
         self._same("bytes", sum(each.size for each in segments))
@@ -142,6 +142,13 @@ class _Check:
                 self._find(f"files: {what!r} is not {name!r}")
         for what in sorted(must - files.keys()):
             self._find(f"files: {what} is not named")
+
+
+def claim_span_us(segments: Sequence[SegmentClaim], gaps: Sequence[GapClaim]) -> int:
+    """Tell how long a recording lasts; what was missing at its ends counts."""
+    begin_us = min([segments[0].start_us, *(gap.start_us for gap in gaps[:1])])
+    end_us = max([segments[-1].end_us, *(gap.start_us + gap.duration_us for gap in gaps[-1:])])
+    return end_us - begin_us
 
 
 def check_laps(claim: ManifestClaim, writers: Sequence[Writer], report: Report) -> None:
@@ -190,5 +197,6 @@ def _inside(segments: Sequence[SegmentClaim], gaps: Sequence[GapClaim]) -> int:
     for gap in gaps:
         while at < len(segments) - 1 and segments[at].end_us < gap.start_us + gap.duration_us:
             at += 1
-        total += gap.duration_us if gap.start_us >= segments[at].start_us else 0
+        inside = segments[at].start_us <= gap.start_us < segments[at].end_us
+        total += gap.duration_us if inside else 0
     return total

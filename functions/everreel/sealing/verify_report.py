@@ -82,6 +82,11 @@ class Hole:
     cause: str
     declared: bool
 
+    @property
+    def end_us(self) -> int:
+        """Where media goes on."""
+        return self.start_us + self.duration_us
+
 
 @dataclass(slots=True)
 class Writer:
@@ -134,6 +139,7 @@ class Report:
     Attributes:
         sealed: there is a manifest; without one there is no digest to hold the segments against.
         deep: recording.mp4 was read too.
+        complete: every segment was read; otherwise there was no time for those after the last one.
         origin_utc_us: UTC of recording timeline 0, 0 if it is not known.
         span_us, gap_us: from the first unit to the last; the part of it without media, measured.
         chain: last link of the digest chain, hex; empty if not sealed.
@@ -148,6 +154,7 @@ class Report:
     reason: str = ""
     sealed: bool = False
     deep: bool = False
+    complete: bool = True
     origin_utc_us: int = 0
     segments: int = 0
     bytes: int = 0
@@ -167,8 +174,19 @@ class Report:
 
     @property
     def whole(self) -> bool:
-        """Nothing is wrong."""
-        return not self.problems
+        """All of it was read and nothing is wrong."""
+        return self.complete and not self.problems
+
+    @property
+    def begin_us(self) -> int:
+        """Where the timeline begins: with the first segment, or what is missing before it."""
+        first = self.pieces[0].start_us
+        return min([first, *(hole.start_us for hole in self.holes[:1])])
+
+    @property
+    def end_us(self) -> int:
+        """Where it ends."""
+        return max([self.pieces[-1].end_us, *(hole.end_us for hole in self.holes[-1:])])
 
     @property
     def coverage(self) -> float:
@@ -183,10 +201,14 @@ class Report:
         """Note something that is no problem."""
         self.remarks.append(Problem(trouble, name, text, k))
 
-    def document(self) -> dict[str, Any]:
-        """Write the report as JSON has it; times in seconds, as in `recording.json`."""
+    def document(self, most: int | None = None) -> dict[str, Any]:
+        """Write the report as JSON has it; times in seconds, as in `recording.json`.
+
+        With `most`, lists end after so many entries; the counts tell of all.
+        """
         return {
             "whole": self.whole,
+            "complete": self.complete,
             "sealed": self.sealed,
             "deep": self.deep,
             "sid": self.sid,
@@ -195,6 +217,7 @@ class Report:
             "reason": self.reason,
             "startTime": iso(self.origin_utc_us) if self.origin_utc_us else None,
             "segments": self.segments,
+            "segmentsRead": len(self.pieces),
             "bytes": self.bytes,
             "spanSeconds": self.span_us / MICROSECONDS,
             "gapSeconds": self.gap_us / MICROSECONDS,
@@ -203,7 +226,7 @@ class Report:
             "chain": self.chain or None,
             "chainWhole": self.chain_whole,
             "tracks": [_track(track) for track in self.tracks],
-            "laps": [_writer(writer) for writer in self.writers],
+            "laps": [_writer(writer) for writer in self.writers[:most]],
             "changes": [
                 {
                     "k": change.k,
@@ -211,7 +234,7 @@ class Report:
                     "before": change.before,
                     "after": change.after,
                 }
-                for change in self.changes
+                for change in self.changes[:most]
             ],
             "gaps": [
                 {
@@ -220,11 +243,18 @@ class Report:
                     "cause": hole.cause or None,
                     "declared": hole.declared,
                 }
-                for hole in self.holes
+                for hole in self.holes[:most]
             ],
             "checked": self.checked,
-            "problems": _listed(self.problems),
-            "remarks": _listed(self.remarks),
+            "counts": {
+                "laps": len(self.writers),
+                "changes": len(self.changes),
+                "gaps": len(self.holes),
+                "problems": len(self.problems),
+                "remarks": len(self.remarks),
+            },
+            "problems": _listed(self.problems[:most]),
+            "remarks": _listed(self.remarks[:most]),
         }
 
 

@@ -258,7 +258,7 @@ class DynamoRecordings:
         found = [self.lap(sid, *place) for place in moves.recent_places(recording)]
         return moves.oldest_first([lap for lap in found if lap is not None])
 
-    def give_up(self, sid: str, reason: Reason, failure: Failure, utc_us: int) -> bool:
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
         """End a live recording that no lap has open; False if it cannot be ended so."""
         step = self._move(sid, lambda session: moves.given_up(session, reason, failure, utc_us))
         return step is not None
@@ -271,6 +271,11 @@ class DynamoRecordings:
     def request_stop(self, sid: str, utc_us: int) -> Recording:
         """Ask a live recording to stop. Raises: RecordingNotFound, AlreadyEnded."""
         step = self._move(sid, lambda session: moves.stop_requested(session, utc_us))
+        return self._recording(sid) if step is None else step.session.recording
+
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
+        step = self._move(sid, lambda session: moves.advanced(session, status))
         return self._recording(sid) if step is None else step.session.recording
 
     def mark_sealed(self, sid: str, utc_us: int) -> Recording:

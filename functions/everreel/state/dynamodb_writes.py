@@ -8,7 +8,7 @@ from everreel.state import rows
 from everreel.state.dynamodb_table import ABSENT, Write
 from everreel.state.moves import Session, Step
 from everreel.state.ports import Ticket
-from everreel.state.recording import LapState, Progress
+from everreel.state.recording import LapState, Progress, Recording
 from everreel.state.rows import Values
 from everreel.state.status import LIVE, Status
 
@@ -169,7 +169,11 @@ def moved(
         if step.fenced:
             writes.append(order((recording.sid, step.lap.lane, step.fenced), "fenced"))
     if step.released:
-        holder = {"sid": recording.sid}
-        key = rows.live_key(recording)
-        writes.append(Write("Delete", key, condition="#sid = :sid", values=holder))
+        writes.append(release(recording))
     return writes
+
+
+def release(recording: Recording) -> Write:
+    """Give a recording's name free."""
+    holder = {"sid": recording.sid}
+    return Write("Delete", rows.live_key(recording), condition="#sid = :sid", values=holder)

@@ -1,5 +1,6 @@
 """The state table in this process, for tests and simulations."""
 
+from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from threading import RLock
@@ -36,6 +37,7 @@ class MemoryRecordings:
         self._laps: dict[str, dict[tuple[str, int], Lap]] = {}
         self._inits: dict[str, dict[int, InitRow]] = {}
         self._segments: dict[str, dict[int, SegmentRow]] = {}
+        self._buckets: dict[str, list[int]] = {}  # ascending, as the real table keeps its rows
         self._heirs: dict[tuple[str, str, int], tuple[int, bool]] = {}
 
     def put_ticket(self, ticket: Ticket) -> None:
@@ -158,13 +160,14 @@ class MemoryRecordings:
                 raise FenceLost(f"lap {row.lane}{fence} may not write to {sid} any more")
             if holder is None:
                 rows[row.k] = row
+                insort(self._buckets.setdefault(sid, []), row.k)
             return holder is None
 
     def segments(self, sid: str, *, after: int = -1) -> Iterator[SegmentRow]:
         """Return the index in ascending order of k, from the first k greater than `after`."""
         with self._lock:
-            rows = self._segments.get(sid, {})
-            found = [rows[k] for k in sorted(rows) if k > after]
+            rows, buckets = self._segments.get(sid, {}), self._buckets.get(sid, [])
+            found = [rows[k] for k in buckets[bisect_right(buckets, after) :]]
         yield from found
 
     def segment(self, sid: str, k: int) -> SegmentRow | None:
@@ -176,7 +179,7 @@ class MemoryRecordings:
         """Return the last `count` rows of the index, or all if there are fewer; ascending."""
         with self._lock:
             rows = self._segments.get(sid, {})
-            return [rows[k] for k in sorted(rows)[-count:]]
+            return [rows[k] for k in self._buckets.get(sid, [])[-count:]]
 
     def inherit(self, sid: str, lane: str, lap: int, heir_k: int, *, relieve: bool) -> None:
         """Tell a running lap that its successor builds `heir_k` and all after it."""
@@ -232,7 +235,7 @@ class MemoryRecordings:
             laps = self._laps.get(sid, {})
             return moves.oldest_first([laps[place] for place in wanted if place in laps])
 
-    def give_up(self, sid: str, reason: Reason, failure: Failure, utc_us: int) -> bool:
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
         """End a live recording that no lap has open; False if it cannot be ended so."""
         with self._lock:
             step = moves.given_up(self._session(sid), reason, failure, utc_us)
@@ -250,6 +253,14 @@ class MemoryRecordings:
         """Ask a live recording to stop. Raises: RecordingNotFound, AlreadyEnded."""
         with self._lock:
             step = moves.stop_requested(self._session(sid), utc_us)
+            if step is not None:
+                self._write(step)
+            return self._sessions[sid].recording
+
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward. Raises: RecordingNotFound."""
+        with self._lock:
+            step = moves.advanced(self._session(sid), status)
             if step is not None:
                 self._write(step)
             return self._sessions[sid].recording

@@ -181,6 +181,12 @@ def told(session: Session, status: Status) -> Session | None:
     return replace(session, recording=replace(session.recording, status=status))
 
 
+def advanced(session: Session, status: Status) -> Step | None:
+    """Move a recording that runs elsewhere forward; None if it does not move."""
+    further = told(session, status)
+    return None if further is None else Step(further)
+
+
 def check_told(progress: Progress) -> None:
     """Refuse a status that is not a lap's to tell. Raises: ServiceFault."""
     if progress.status not in _TOLD_BY_LAPS:

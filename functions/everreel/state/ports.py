@@ -217,7 +217,7 @@ class Recordings(Protocol):
         """
         ...
 
-    def give_up(self, sid: str, reason: Reason, failure: Failure, utc_us: int) -> bool:
+    def give_up(self, sid: str, reason: Reason, failure: Failure | None, utc_us: int) -> bool:
         """End a live recording that no lap has open; False if one has, or if it has ended.
 
         Moves it as `end_lap` would with the last lane. Raises: RecordingNotFound.
@@ -235,6 +235,13 @@ class Recordings(Protocol):
         """Ask a live recording to stop; repeatable. Raises: RecordingNotFound, AlreadyEnded.
 
         One that is between two laps is STOPPED at once.
+        """
+        ...
+
+    def advance(self, sid: str, status: Status) -> Recording:
+        """Move the status of a recording that runs elsewhere forward; backward changes nothing.
+
+        Raises: RecordingNotFound.
         """
         ...
 

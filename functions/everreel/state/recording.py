@@ -16,6 +16,14 @@ FIRST_LANE = "a"
 """The lane of every recording's first lap."""
 
 
+class ProviderName(StrEnum):
+    """Who records: we ourselves, or a vendor that we supervise."""
+
+    EVERREEL = "everreel"
+    AGORA = "agora"
+    AGORA_TRANSCODER = "agora-transcoder"
+
+
 class Mode(StrEnum):
     """What one recording holds."""
 
@@ -64,11 +72,20 @@ class Reason(StrEnum):
     DESTINATION_FAILED = "destination_failed"
     RECORDER_DIED = "recorder_died"
     NEVER_STARTED = "never_started"
+    VENDOR_EXITED = "vendor_exited"
+    VENDOR_FAILED = "vendor_failed"
     FAULT = "fault"
 
 
 NORMAL_REASONS = frozenset(
-    {Reason.STOPPED, Reason.IDLE, Reason.MAX_DURATION, Reason.LAP_LIMIT, Reason.HANDED_OVER}
+    {
+        Reason.STOPPED,
+        Reason.IDLE,
+        Reason.MAX_DURATION,
+        Reason.LAP_LIMIT,
+        Reason.HANDED_OVER,
+        Reason.VENDOR_EXITED,
+    }
 )
 
 
@@ -135,6 +152,7 @@ class Recording:
         request_id: of the asynchronous invocation that records.
         origin_utc_us: UTC of recording timeline 0; 0 until the first keyframe.
         reason: why it ended, once it has.
+        provider: who records; what a vendor was told stands in `state.vendor`.
     """
 
     sid: str
@@ -157,6 +175,13 @@ class Recording:
     reason: Reason | None = None
     failure: Failure | None = None
     backup_recorder_uid: str = ""
+    provider: ProviderName = ProviderName.EVERREEL
+
+    @property
+    def lanes(self) -> str:
+        """The lanes that need a machine to run laps; none at a vendor."""
+        ours = self.provider is ProviderName.EVERREEL
+        return self.options.reliability.lanes if ours else ""
 
     def source_for(self, recorder_uid: str) -> str:
         """Return the source's URL as a lap under this uid ("": the recording's own) opens it."""

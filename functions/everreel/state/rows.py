@@ -10,6 +10,7 @@ One table, keys `PK` and `SK`:
     live name   LIVE#<app>#<channel>#<recorder uid>    LIVE
     lane        REC#<sid>                              LANE#<lane>
     notice      as `state.notices` says
+    vendor      as `state.vendor` says
 
 Index `by_app` (keys `gsi_pk` = `APP#<app>`, `gsi_sk` = `<created_utc_us:020d>#<sid>`, all
 attributes) holds recordings alone. Index `unsealed` (keys `open_pk` = `UNSEALED`, `gsi_sk`, all
@@ -39,6 +40,7 @@ from everreel.state.recording import (
     Mode,
     Options,
     Progress,
+    ProviderName,
     Reason,
     Recording,
     Reliability,
@@ -223,6 +225,7 @@ def read_session(row: Values) -> Session:
         reason=_reason(row["reason"]),
         failure=_failure(row["failure"]),
         backup_recorder_uid=row["backup_recorder_uid"],
+        provider=ProviderName(row.get("provider", ProviderName.EVERREEL)),
     )
     return Session(recording, frozenset(row["lanes"]))
 

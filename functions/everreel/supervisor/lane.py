@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import FenceLost, ServiceFault
+from everreel.events.own import DeadLap
 from everreel.events.ports import Event, EventBus, Happening
 from everreel.state.lanes import Hold, Lanes
 from everreel.state.ports import Recordings
@@ -212,35 +213,17 @@ class LaneKeeper:
         return LaneVerdict("wait", pause_s, "no such recording yet"), later
 
 
-def lap_died(
-    place: tuple[str, str, int],
-    request_id: str,
-    cause: str,
-    *,
-    recordings: Recordings,
-    lanes: Lanes,
-    tasks: Tasks,
-) -> bool:
+def lap_died(dead: DeadLap, *, recordings: Recordings, lanes: Lanes, tasks: Tasks) -> bool:
     """End the task that waits for a lap whose invocation has failed; False if none waits.
 
     The machine of the lane then buries it. The news may come twice, late, about a lap that was
     replaced long ago, or about a duplicate of one that records: nothing is done then.
-
-    Args:
-        place: sid, lane and number of the lap.
-        request_id: of the invocation that failed.
-        cause: what it left behind, for whoever reads the machine.
-        recordings: the state table.
-        lanes: who waits.
-        tasks: what is ended.
-
     Raises: StateUnavailable, ServiceUnavailable, ServiceFault.
     """
-    sid, lane, number = place
-    lap = recordings.lap(sid, lane, number)
-    if lap is None or not lap.open or lap.request_id not in {"", request_id}:
+    lap = recordings.lap(dead.sid, dead.lane, dead.lap)
+    if lap is None or not lap.open or lap.request_id not in {"", dead.request_id}:
         return False
-    held = lanes.held(sid, lane)
-    if held is None or held.lap != number or not held.token:
+    held = lanes.held(dead.sid, dead.lane)
+    if held is None or held.lap != dead.lap or not held.token:
         return False
-    return tasks.fail(held.token, DIED, cause)
+    return tasks.fail(held.token, DIED, dead.error or dead.condition)

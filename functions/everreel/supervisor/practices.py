@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from math import ceil
 
+from everreel.state.vendor import Layout
 from everreel.supervisor.backoff import CONFIRM_S, CONFIRMED_WITHIN_S
-from everreel.supervisor.provider import Layout
 
 
 @dataclass(frozen=True, slots=True)

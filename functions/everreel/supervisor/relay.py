@@ -36,8 +36,11 @@ PULSE_LOST_S = 15
 SILENT_S = 10
 """The same for a lap whose task has heard nothing for as long as a task waits."""
 
-SHOW_UP_S = 30
-"""A lap that was invoked and not seen for so long is given up for another."""
+SHOW_UP_S = 25
+"""A lap that was invoked and not seen for so long is given up for another.
+
+Less than two heartbeats of a task (15 s each): the second that is missed decides, not the third.
+"""
 
 DOOR_S = 5
 """The door that starts a recording invokes its first lap; only if it died on the way, a lane."""
@@ -135,7 +138,7 @@ def _tend(recording: Recording, own: Lap, now_us: int, lost: str) -> Step:
     silent_s = (now_us - max(own.invoked_utc_us, own.beat_utc_us)) / MICROSECONDS
     if lost == DIED:
         return Step(Act.BURY, "its invocation failed", lap=own)
-    if lost and silent_s > SILENT_S:
+    if lost and own.state is LapState.RUNNING and silent_s > SILENT_S:
         return Step(Act.BURY, f"its task ended with {lost}", lap=own)
     if lost and own.state is LapState.INVOKED and not own.request_id:
         return Step(Act.WAIT, f"it could not be invoked: {lost}", wait_s=1)
@@ -193,6 +196,11 @@ class _Turn:
         if self._never_started():
             why = f"no sign of life {CONFIRMED_WITHIN_S} s after the start"
             return Step(Act.GIVE_UP, why)
+        if live and not any(lap.beat_utc_us for lap in self._laps):
+            return Step(Act.WAIT, "waiting for the first lap to begin", wait_s=1)
+        if len(self._laps) == 1 and self._turn_us():
+            # Its start may have taken long: a turn counts from now, when the one before has its.
+            return Step(Act.WAIT, "another lane goes first", wait_s=IN_TURN_S)
         if own is not None and own.failed:
             return self._take_over(own)
         if len(live) >= self._width:

@@ -79,9 +79,8 @@ def sweep(*, recordings: Recordings, runner: Machines, clock: Clock) -> int:
 
 def _lanes(recording: Recording) -> str:
     """Return the lanes that need a machine."""
-    reliability = recording.options.reliability
-    relayed = recording.status in LIVE and reliability is not Reliability.SINGLE
-    return reliability.lanes if relayed else ""
+    single = recording.options.reliability is Reliability.SINGLE
+    return recording.lanes if recording.status in LIVE and not single else ""
 
 
 def supervision_name(sid: str, stamp: int) -> str:

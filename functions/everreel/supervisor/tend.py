@@ -3,8 +3,9 @@
 import logging
 
 from everreel.clock import Clock
+from everreel.state.vendor import Call, VendorOrder, VendorWatch
 from everreel.supervisor.practices import Practices
-from everreel.supervisor.provider import Call, Provider, VendorOrder, VendorWatch
+from everreel.supervisor.provider import Provider
 from everreel.supervisor.vendor import Ending, Judged, Step, heed, judge
 
 log = logging.getLogger(__name__)

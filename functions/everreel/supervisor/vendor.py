@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from everreel.clock import MICROSECONDS
+from everreel.state.vendor import Call, VendorOrder, VendorWatch
 from everreel.supervisor.backoff import wait_s
 from everreel.supervisor.practices import Practices
-from everreel.supervisor.provider import Answer, Call, Health, VendorOrder, VendorWatch
+from everreel.supervisor.provider import Answer, Health
 
 UNFINISHED = 65
 """The vendor's code for a request that it took and could not finish in time."""
@@ -39,6 +40,7 @@ class Ending(StrEnum):
     LOST = "lost"
     NO_ROOM = "no_room"
     STOP_UNCONFIRMED = "stop_unconfirmed"
+    NOT_ASKED = "not_asked"
 
 
 class Meaning(StrEnum):
@@ -348,4 +350,5 @@ def _told(answer: Answer) -> str:
     if not answer.status:
         return "not answered"
     code = f", code {answer.code}" if answer.code else ""
-    return f"answered {answer.status}{code}"
+    words = f" ({answer.message})" if answer.message else ""
+    return f"answered {answer.status}{code}{words}"

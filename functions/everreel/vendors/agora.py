@@ -1,20 +1,24 @@
 """Agora's cloud recording and cloud transcoder as providers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from everreel.clock import Clock, SystemClock
+from everreel.state.vendor import Call, Layout, VendorOrder, VendorWatch
 from everreel.supervisor.practices import CLOUD_RECORDING, CLOUD_TRANSCODER, Practices
-from everreel.supervisor.provider import Answer, Call, Layout, VendorOrder, VendorWatch
+from everreel.supervisor.provider import Answer
 from everreel.supervisor.vendor import uid_of
 from everreel.vendors import agora_words as words
 from everreel.vendors.agora_keys import AgoraKeys
-from everreel.vendors.json_api import TOTAL_S, Reply, origin, request
+from everreel.vendors.json_api import TOTAL_S, Reply, request
 from everreel.vendors.pace import Pace
 
-DOMAINS = ("https://api.agora.io", "https://api.sd-rtn.com")
-"""One API at two addresses: when one fails the other is asked."""
+CONTROLLED_H = 720
+"""Hours during which a recording can be asked about and stopped; the API gives 72 by itself.
+
+Source: Agora, acquire, `resourceExpiredHour`, from 1 to 720.
+"""
 
 Request = tuple[str, str, dict[str, Any] | None]
 """Method, path with query, body."""
@@ -29,13 +33,11 @@ class AgoraApi:
         *,
         practices: Practices,
         clock: Clock | None = None,
-        domains: Sequence[str] = DOMAINS,
         total_s: float = TOTAL_S,
     ) -> None:
-        """Call the API at `domains`, each of which takes `total_s` seconds at most."""
+        """Call the API where `keys` are good; an answer takes `total_s` seconds at most."""
         self.practices = practices
         self._keys = keys
-        self._origins = [origin(domain) for domain in domains]
         self._pace = Pace(practices.requests_per_s, clock or SystemClock())
         self._total_s = total_s
 
@@ -51,14 +53,14 @@ class AgoraApi:
         return self._keys.key().storage
 
     def _once(self, made: Request, watch: VendorWatch) -> Reply:
-        authorization = self._keys.key().authorization
+        key = self._keys.key()
         self._pace.wait()
         method, path, body = made
         return request(
-            self._origins[watch.domain % len(self._origins)],
+            key.origins[watch.domain % len(key.origins)],
             method,
             path,
-            authorization=authorization,
+            authorization=key.authorization,
             body=body,
             total_s=self._total_s,
         )
@@ -77,10 +79,11 @@ class CloudRecording:
         """Make one call. Raises: ServiceFault."""
         client_request = self._start_request(order, watch) if call is Call.START else {}
         reply = self._api.send(_recording_request(call, order, watch, client_request), watch)
-        task = _text(reply.body, "sid") if call is Call.START else ""
+        task = words.task_in(reply.body, "sid") if call is Call.START else ""
         return _answer(
             reply,
-            ticket=_text(reply.body, "resourceId") if call is Call.ACQUIRE else "",
+            words.texts_in([client_request, order.tokens]),
+            ticket=words.text_in(reply.body, "resourceId") if call is Call.ACQUIRE else "",
             task=task,
             health=words.recording_health(reply.body),
             playlist=self._playlist(call, order, task, client_request, reply),
@@ -132,8 +135,9 @@ class CloudTranscoder:
         reply = self._api.send(_transcoder_request(call, order, watch), watch)
         return _answer(
             reply,
-            ticket=_text(reply.body, "tokenName") if call is Call.ACQUIRE else "",
-            task=_text(reply.body, "taskId") if call is Call.START else "",
+            words.texts_in([order.request, order.tokens]),
+            ticket=words.text_in(reply.body, "tokenName") if call is Call.ACQUIRE else "",
+            task=words.task_in(reply.body, "taskId") if call is Call.START else "",
             health=words.transcoder_health(reply.body),
         )
 
@@ -144,7 +148,14 @@ def _recording_request(
     base = f"/v1/apps/{quote(order.app, safe='')}/cloud_recording"
     envelope = {"cname": order.channel, "uid": uid_of(order, watch)}
     if call is Call.ACQUIRE:
-        return "POST", f"{base}/acquire", {**envelope, "clientRequest": {}}
+        return (
+            "POST",
+            f"{base}/acquire",
+            {
+                **envelope,
+                "clientRequest": {"resourceExpiredHour": CONTROLLED_H},
+            },
+        )
     resource = f"{base}/resourceid/{quote(watch.ticket, safe='')}"
     mode = f"mode/{order.layout.value}"
     if call is Call.START:
@@ -195,18 +206,14 @@ def _output(output: Mapping[str, Any], order: VendorOrder, uid: str) -> dict[str
     return {**output, "rtc": rtc}
 
 
-def _answer(reply: Reply, **told: Any) -> Answer:
+def _answer(reply: Reply, sent: Iterable[str], **told: Any) -> Answer:
+    """Read a reply to a request in which the texts of `sent` were; any may let somebody in."""
     if 200 <= reply.status < 300:
         return Answer(reply.status, code=words.code_of(reply.body), **told)
-    message = words.message_of(reply.body)
+    message = words.message_of(reply.body, hidden=sent)
     return Answer(
         reply.status,
         code=words.code_of(reply.body),
         message=message,
         field=words.culprit(message),
     )
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    return value if isinstance(value, str) else ""

@@ -1,10 +1,11 @@
 """Agora's words: task states, file names, errors; translated into those of `provider`. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from everreel import redact
+from everreel.events.notices import is_task
 from everreel.supervisor.provider import Health
 
 RECORDING_HEALTH = {
@@ -49,6 +50,11 @@ SERVICE_HEALTH = {
 
 LONGEST_MESSAGE = 200
 
+SHORTEST_CREDENTIAL = 4
+
+LONGEST_TEXT = 4096
+"""A ticket has some hundred characters, a key of an object 1024 bytes at most."""
+
 _SIGNS = re.compile(r"[!@#$%^&*()+_.=\[\]{}~|,;:?<>]")
 """Those of a channel name that file names replace."""
 
@@ -57,7 +63,9 @@ _CULPRIT = re.compile(r"invalid[ _:]+[`'\"]?([A-Za-z][\w.]*)", re.IGNORECASE)
 
 def recording_health(reply: Mapping[str, Any]) -> Health:
     """Read the answer to a query of a recording."""
-    return RECORDING_HEALTH.get(_part(reply, "serverResponse").get("status", -1), Health.UNKNOWN)
+    status = _part(reply, "serverResponse").get("status")
+    known = status if isinstance(status, int) else -1
+    return RECORDING_HEALTH.get(known, Health.UNKNOWN)
 
 
 def transcoder_health(reply: Mapping[str, Any]) -> Health:
@@ -78,10 +86,24 @@ def playlist_in(reply: Mapping[str, Any]) -> str:
     """Find the playlist that a query tells of, "" before there is one."""
     files = _part(reply, "serverResponse").get("fileList")
     if isinstance(files, str):
-        return files
-    named = [each for each in files or () if isinstance(each, dict)]
-    names = [each["fileName"] for each in named if isinstance(each.get("fileName"), str)]
+        return text_in({"name": files}, "name")
+    listed = files if isinstance(files, list) else []
+    names = [text_in(each, "fileName") for each in listed if isinstance(each, dict)]
     return next((name for name in names if name.endswith(".m3u8")), "")
+
+
+def task_in(reply: Mapping[str, Any], name: str) -> str:
+    """Find a task's id, "" if there is none or if it is none that a notice could name."""
+    found = reply.get(name)
+    return found if isinstance(found, str) and is_task(found) else ""
+
+
+def text_in(reply: Mapping[str, Any], name: str) -> str:
+    """Find a text that can be kept, "" if there is none."""
+    found = reply.get(name)
+    if not isinstance(found, str) or len(found) > LONGEST_TEXT:
+        return ""
+    return found if found == _writable(found) else ""
 
 
 def code_of(reply: Mapping[str, Any]) -> int:
@@ -91,16 +113,36 @@ def code_of(reply: Mapping[str, Any]) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def message_of(reply: Mapping[str, Any]) -> str:
-    """Read the vendor's own words about an error, without what may be a credential in them."""
-    words = reply.get("reason") or reply.get("message") or ""
-    return redact.text(str(words))[:LONGEST_MESSAGE]
+def message_of(reply: Mapping[str, Any], hidden: Iterable[str] = ()) -> str:
+    """Read the vendor's own words about an error, without what may be a credential in them.
+
+    `hidden` are texts that were sent: a vendor may quote them.
+    """
+    words = str(reply.get("reason") or reply.get("message") or "")
+    for text in sorted(hidden, key=len, reverse=True):
+        words = words.replace(text, redact.HIDDEN)
+    return redact.text(_writable(words))[:LONGEST_MESSAGE]
+
+
+def texts_in(value: object) -> set[str]:
+    """Collect the texts in a value that are long enough to be a credential."""
+    if isinstance(value, str):
+        return {value} if len(value) >= SHORTEST_CREDENTIAL else set()
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(inner, str) or not isinstance(inner, Iterable):
+        return set()
+    return set().union(*map(texts_in, inner))
 
 
 def culprit(message: str) -> str:
     """Find the field that an error text blames, "" if it names none."""
     found = _CULPRIT.search(message)
     return found[1] if found else ""
+
+
+def _writable(text: str) -> str:
+    """Replace halves of characters, which JSON can name and UTF-8 cannot hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -137,6 +137,6 @@ def _whole(answer: http.client.HTTPResponse) -> Reply:
 def _read(data: bytes) -> Mapping[str, Any] | None:
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

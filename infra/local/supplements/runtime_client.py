@@ -9,12 +9,14 @@ packages, reports every exception as `Runtime.HandlerError`, unzips layers for e
 a faithful Runtime API, but uses it for `provided.*` only: we use it for `python*` too.
 
 Known differences kept: layers are not at `/opt`, memory size is not enforced, `AWS_ENDPOINT_URL`
-and `TMPDIR` are set although Lambda sets neither.
+and `TMPDIR` are set although Lambda sets neither; `AWS_ENDPOINT_URL_S3` too if the engine was given
+an object store of its own (a proxy that fails, for tests).
 
 Tests: `test_function_*`, `test_worker_*`.
 """
 
 import io
+import os
 import tempfile
 import zipfile
 from functools import lru_cache
@@ -100,6 +102,8 @@ def environment(config: Record, code: str, port: int) -> dict[str, str]:
     libraries = [str(layer / "lib") for layer in layers if (layer / "lib").is_dir()]
     if libraries:
         variables["LD_LIBRARY_PATH"] = ":".join(libraries)
+    if store := os.environ.get("EVERREEL_LOCAL_OBJECT_STORE"):
+        variables["AWS_ENDPOINT_URL_S3"] = store
     variables.update(engine_runtime.execution_credentials(config))
     variables.update(engine_lambda._runtime_env_vars(config))
     return variables

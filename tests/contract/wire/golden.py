@@ -26,10 +26,14 @@ from everreel.events.fan_in import NoticeDoor
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Happening
 from everreel.http.app import create_app
+from everreel.lifecycle.at_vendors import AtVendors
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.lifecycle.use_cases import Lifecycle
+from everreel.sealing.verification import Verifications
 from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices
+from everreel.state.vendor import MemoryVendorTasks
+from everreel.store.memory import MemoryStore
 
 FOLDER = Path(__file__).parent
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
@@ -105,11 +109,21 @@ SAMPLES: Mapping[Happening, Reply] = {
 
 def openapi() -> dict[str, Any]:
     """Make the API's description as it is served."""
+    runner = MemoryRunner()
     lifecycle = Lifecycle(
-        MemoryRecordings(), MemoryRunner(), ManualClock(), check_source=str, source_template=""
+        MemoryRecordings(),
+        runner,
+        ManualClock(),
+        check_source=str,
+        vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), runner),
+        source_template="",
     )
     notices = NoticeDoor(str, MemoryBus, MemoryNotices, ManualClock())
-    return create_app(lifecycle, bucket="recordings", notices=notices).openapi()
+    verifications = Verifications(
+        MemoryRecordings(), MemoryStore(), ManualClock(), starter=MemoryRunner
+    )
+    app = create_app(lifecycle, bucket="recordings", notices=notices, verifications=verifications)
+    return app.openapi()
 
 
 def documents() -> dict[str, dict[str, Any]]:

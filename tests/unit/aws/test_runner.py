@@ -13,6 +13,8 @@ from everreel.state.recording import LapOrder
 
 SID = "5f0c3a9e8b7d46d2a1f4c0e9d3b8a716"
 RECORDER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-record-lap:live"
+LOOK = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-look:live"
+VERIFIER = "arn:aws:lambda:eu-central-1:111122223333:function:everreel-verify-recording:live"
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-supervision"
 LANES = "arn:aws:states:eu-central-1:111122223333:stateMachine:everreel-lane"
 
@@ -54,6 +56,8 @@ def runner(functions: Service, machines: Service) -> AwsRunner:
         lane_machine=LANES,
         functions=functions,
         machines=machines,
+        look_function=LOOK,
+        verify_function=VERIFIER,
     )
 
 
@@ -110,3 +114,27 @@ def test_secret_when_read_then_is_its_text_and_a_failure_does_not_show_it() -> N
     for failure in (refused("AccessDeniedException"), EndpointConnectionError(endpoint_url="x")):
         with pytest.raises(ServiceFault, match="cannot be read"):
             read_secret(Service(failure), "arn:secret")
+
+
+def test_look_when_asked_for_then_is_asynchronous_and_told_the_recording_alone() -> None:
+    functions = Service()
+    runner(functions, Service()).wake(SID)
+    [request] = functions.requests
+    assert (request["FunctionName"], request["InvocationType"]) == (LOOK, "Event")
+    assert json.loads(request["Payload"]) == {"watch": {"sid": SID}}
+
+
+def test_look_when_lambda_is_busy_then_may_be_asked_for_again() -> None:
+    functions = Service(refused("TooManyRequestsException", 429))
+    with pytest.raises(ServiceUnavailable):
+        runner(functions, Service()).wake(SID)
+
+
+def test_verification_when_asked_for_then_is_asynchronous_and_its_request_id_is_answered() -> None:
+    functions = Service()
+    assert runner(functions, Service()).verify(SID) == "invocation-1"
+    [request] = functions.requests
+    assert (request["FunctionName"], request["InvocationType"]) == (VERIFIER, "Event")
+    assert json.loads(request["Payload"]) == {"sid": SID}
+    with pytest.raises(ServiceUnavailable, match="verification"):
+        runner(Service(refused("TooManyRequestsException", 429)), Service()).verify(SID)

@@ -14,6 +14,7 @@ from everreel.state.notices import MemoryNotices
 from everreel.state.ports import Ticket
 from everreel.state.recording import Mode, Options, Recording
 from everreel.state.status import Status
+from everreel.state.vendor import MemoryVendorTasks
 from everreel.store.memory import MemoryStore
 from everreel.supervisor.memory import MemoryTasks
 from everreel.wiring import Wiring
@@ -41,7 +42,7 @@ class Context:
 class Deployment:
     """The fakes, and the wiring over them."""
 
-    def __init__(self) -> None:
+    def __init__(self, **parts: object) -> None:
         self.clock = ManualClock()
         self.recordings = MemoryRecordings()
         self.lanes = MemoryLanes()
@@ -64,6 +65,7 @@ class Deployment:
             notice_door=NoticeDoor(
                 lambda: NOTICE_SECRETS, lambda: self.bus, lambda: self.notices, self.clock
             ),
+            **{"vendor_tasks": MemoryVendorTasks(), **parts},
         )
 
     def add_recording(self, sid: str = SID, source: str = "", **options: object) -> Recording:

@@ -11,7 +11,10 @@ from everreel.media.segment import Cause, Gap, Segment
 from everreel.recorder.package import Packaged
 from everreel.recorder.publish import Publisher
 from everreel.state.recording import LapOrder, Reason, Reliability
+from everreel.state.vendor import Call
 from tests.unit.doors.memory import SID, Deployment
+from tests.unit.supervisor.scripted_vendor import BROKEN
+from tests.unit.supervisor.vendor_world import VendorWorld
 
 PROMISED: Mapping[Happening, type[Reply]] = {
     Happening.STARTED: events.RecordingStarted,
@@ -56,7 +59,7 @@ def test_lap_and_seal_when_they_end_then_their_events_are_as_promised(
 ) -> None:
     deployment.add_recording(source="rtmp://127.0.0.1/live/x")
     deployment.wiring.record_lap(SID, "a", 1, request_id="r", remaining_s=60)
-    assert deployment.wiring.seal(SID).sealed
+    assert deployment.wiring.seal(SID, remaining_s=900.0).sealed
     assert kept(deployment.bus) == [Happening.LAP_ENDED, Happening.SEALED]
     ended = events.LapEnded.model_validate({"sid": SID, **deployment.bus.published[0].detail})
     assert ended.reason == Reason.SOURCE_FAILED
@@ -80,3 +83,13 @@ def test_relay_when_a_lap_is_lost_then_its_events_are_as_promised(deployment: De
     started = events.LapStarted.model_validate({"sid": SID, **deployment.bus.published[1].detail})
     assert started.why == "takeover: a1 recorder_died"
     assert (started.lane, started.lap, started.attempt, started.follows) == ("a", 2, 1, None)
+
+
+def test_recording_at_a_vendor_when_it_lives_and_fails_then_its_events_are_as_promised() -> None:
+    world = VendorWorld()
+    world.run(until_s=30)
+    world.stop()
+    assert kept(world.bus) == [Happening.STARTED, Happening.SEALED]
+    failing = VendorWorld({Call.START: [BROKEN]})
+    failing.run()
+    assert kept(failing.bus) == [Happening.FAILED, Happening.SEALED]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from everreel.events.ports import Happening
-from everreel.state.recording import LapState, Reason, Reliability
+from everreel.state.recording import LapState, ProviderName, Reason, Reliability
 from everreel.state.status import Status
 from everreel.supervisor.backoff import CONFIRM_S
 from tests.unit.doors.memory import SID, Context, Deployment
@@ -115,6 +115,16 @@ def start_by_console(deployment: Deployment) -> None:
     assert feed("start_recording/console.json") == answer
 
 
+def start_at_a_vendor(deployment: Deployment) -> None:
+    answer = feed("start_recording/vendor.json")
+    assert answer["statusCode"] == 202
+    assert feed("start_recording/vendor.json") == answer
+    sid = answer["body"]["sid"]
+    assert deployment.runner.laps == []
+    assert deployment.runner.woken == [sid]
+    assert deployment.wiring.vendor_tasks.live(ProviderName.AGORA, "0123456789abcdef" * 2) == [sid]
+
+
 def record(deployment: Deployment) -> None:
     # The guard refuses this source, so the whole lap runs without a network.
     deployment.add_recording(source="rtmp://127.0.0.1/live/x")
@@ -171,6 +181,7 @@ def start_lap(deployment: Deployment) -> None:
 
 def plan_after_loss(deployment: Deployment) -> None:
     start_lap(deployment)
+    deployment.recordings.claim(SID, "a", 1, "r", deployment.clock.utc_us())
     deployment.clock.advance(16.0)
     answer = feed("relay_lap/lost.json")
     assert (answer["action"], answer["wait_s"]) == ("wait", 1)
@@ -203,6 +214,27 @@ def seal(sample: str) -> Callable[[Deployment], None]:
     return check
 
 
+def ask_to_verify(deployment: Deployment) -> None:
+    assert body(feed("http_api/verify.json"))["code"] == "recording_not_found"
+    deployment.add_recording()
+    assert body(feed("http_api/verify.json"))["code"] == "recording_live"
+    record_nothing(deployment)
+    answer = feed("http_api/verify.json")
+    assert answer["statusCode"] == 202
+    assert body(answer)["status"] == "queued"
+    assert deployment.runner.verified == [SID]
+
+
+def verify(deployment: Deployment) -> None:
+    deployment.add_recording()
+    record_nothing(deployment)
+    answer = feed("verify_recording/asked.json")
+    assert answer == {
+        "sid": SID, "complete": False, "whole": False, "problems": 0, "segments_read": 0
+    }  # fmt: skip
+    assert body(feed("http_api/verification.json"))["error"]["code"] == "recording_not_found"
+
+
 def record_nothing(deployment: Deployment) -> None:
     now_us = deployment.clock.utc_us()
     deployment.recordings.claim(SID, "a", 1, "r", now_us)
@@ -224,6 +256,8 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "ingest_notice/tencent.json": hear("ingest_notice/tencent.json", "tencent", "-m52SqIMc.", 310),
     "ingest_notice/lap_died.json": hear("ingest_notice/lap_died.json", "everreel", SID, 5),
     "ingest_notice/lap_ended.json": hear("ingest_notice/lap_ended.json", "everreel", SID, 2),
+    "http_api/verification.json": verify,
+    "http_api/verify.json": ask_to_verify,
     "look/first.json": look,
     "record_lap/first.json": record,
     "record_lap/next.json": record_next,
@@ -235,6 +269,8 @@ CHECKS: dict[str, Callable[[Deployment], None]] = {
     "start_recording/bus.json": start_by_bus,
     "start_recording/console.json": start_by_console,
     "sweep_machines/schedule.json": sweep,
+    "start_recording/vendor.json": start_at_a_vendor,
+    "verify_recording/asked.json": verify,
 }
 
 

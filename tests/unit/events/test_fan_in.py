@@ -11,7 +11,10 @@ from everreel.errors import InvalidRequest, StateUnavailable
 from everreel.events.facts import Facts, facts_of
 from everreel.events.own import HEARD
 from everreel.events.ports import Happening
+from everreel.state.lanes import MemoryLanes
+from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices, Notice
+from everreel.supervisor.memory import MemoryTasks
 from everreel.wiring import Wiring, rewired
 from ingest_notice.handler import handler
 from tests.unit.doors.memory import SID, Context, Deployment
@@ -194,9 +197,14 @@ class Away(MemoryNotices):
         return new
 
 
+def nobody_waits() -> dict[str, object]:
+    """Give the parts that look for whoever waits for a lap: there is nobody."""
+    return {"recordings": MemoryRecordings(), "lanes": MemoryLanes(), "tasks": MemoryTasks()}
+
+
 def test_table_when_it_is_away_then_the_event_fails_and_its_repeat_is_kept() -> None:
     notices = Away()
-    with rewired(Wiring(notices=notices, clock=Deployment().clock)):
+    with rewired(Wiring(notices=notices, clock=Deployment().clock, **nobody_waits())):
         for event in EVENTS[0]:
             for _ in range(2):
                 with pytest.raises(StateUnavailable):
@@ -215,7 +223,7 @@ def test_lap_when_it_died_then_it_is_acted_upon_at_every_delivery() -> None:
             acted.append((dead.sid, dead.lane, dead.lap))
             return super().lap_died(dead)
 
-    with rewired(Watched(notices=deployment.notices, clock=deployment.clock)):
+    with rewired(Watched(notices=deployment.notices, clock=deployment.clock, **nobody_waits())):
         answers = [handler(died("b", 7, 1), Context()) for _ in range(3)]  # type: ignore[arg-type]
     assert acted == [(SID, "b", 7)] * 3
     assert answers == [{"new": True}, {"new": False}, {"new": False}]

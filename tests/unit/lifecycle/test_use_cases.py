@@ -20,11 +20,13 @@ from everreel.errors import (
     TicketExpired,
 )
 from everreel.events.memory import MemoryBus
+from everreel.lifecycle.at_vendors import AtVendors
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.lifecycle.requests import StartRequest
 from everreel.lifecycle.use_cases import REQUEST_KEY_S, TICKET_S, Lifecycle
 from everreel.protocols.guard import Guard
 from everreel.state.memory import MemoryRecordings
+from everreel.state.notices import MemoryNotices
 from everreel.state.recording import (
     UNKNOWN,
     LapOrigin,
@@ -35,6 +37,7 @@ from everreel.state.recording import (
     Recording,
 )
 from everreel.state.status import LIVE, Status
+from everreel.state.vendor import MemoryVendorTasks
 from everreel.supervisor.look import look
 from everreel.supervisor.verdict import Action, Watch
 
@@ -106,6 +109,7 @@ class House:
             self.runner,
             self.clock,
             check_source=Guard(False).check_syntax,
+            vendors=AtVendors(MemoryVendorTasks(), MemoryNotices(), self.runner),
             source_template=template,
             max_duration_s=max_duration_s,
         )

@@ -37,6 +37,26 @@ def test_hole_when_its_recorder_wrote_it_down_then_its_word_stands() -> None:
     assert list(settled([row(0, 0, 6), late]))[1] == late
 
 
+def test_hole_when_another_lane_stored_what_lay_in_it_then_nothing_is_missing() -> None:
+    late = row(
+        3, 18, 24, lap=2, discontinuity=True, gap=Gap(Cause.TAKEOVER, 6 * SECOND, 12 * SECOND)
+    )
+    rows = [row(0, 0, 6), row(1, 6, 12), row(2, 12, 18), late]
+    assert list(settled(rows))[3].gap is None
+    part = list(settled([*rows[:2], late]))[2]
+    assert part.gap == Gap(Cause.TAKEOVER, 12 * SECOND, 6 * SECOND)
+    overlap = list(settled([*rows[:2], row(2, 12, 18.2), late]))[3]
+    assert (overlap.gap, overlap.discontinuity) == (None, True)
+
+
+def test_hole_when_another_lane_filled_it_then_a_gap_inside_the_segment_stays() -> None:
+    both = Gap(Cause.RECONNECT, 6 * SECOND, 8 * SECOND)
+    late = row(2, 12, 18, lap=2, gap=both)
+    assert list(settled([row(1, 6, 12), late]))[1].gap == Gap(
+        Cause.RECONNECT, 12 * SECOND, 2 * SECOND
+    )
+
+
 def test_hole_when_an_earlier_one_is_inside_the_segment_then_both_are_added() -> None:
     inside = row(2, 12, 18, lap=2, gap=Gap(Cause.OUTAGE, 14 * SECOND, 2 * SECOND))
     _, after = settled([row(0, 0, 6), inside])

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -108,9 +109,50 @@ def test_builder_after_any_entries_then_renders_what_one_pass_writes(entries, en
     builder = IndexBuilder(6)
     for one in entries:
         builder.add(one)
-    assert builder.render(ended=ended) == media_playlist(
+    assert builder.render(ended=ended).decode() == media_playlist(
         entries, target_s=6, kind="event", ended=ended
     )
+
+
+@given(ENTRIES, st.integers(0, 30), st.booleans())
+def test_builder_when_another_goes_on_from_its_text_then_nothing_tells_them_apart(
+    entries, taken_up_after, fmp4
+):
+    """A recording is fMP4 or MPEG-TS throughout."""
+    kind = "m4s" if fmp4 else "ts"
+    entries = [
+        replace(
+            each,
+            uri=f"segments/{n:08d}-a1.{kind}",
+            init_uri=(each.init_uri or "init-3.mp4") if fmp4 else None,
+        )
+        for n, each in enumerate(entries)
+    ]
+    builder = IndexBuilder(6)
+    for number, one in enumerate(entries):
+        if number == taken_up_after and number:
+            resumed = IndexBuilder.resume(builder.render())
+            assert resumed is not None
+            builder = resumed
+        builder.add(one)
+    assert builder.render().decode() == media_playlist(entries, target_s=6, kind="event")
+    assert builder.count == len(entries)
+    assert builder.last_uri == (entries[-1].uri if entries else "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"garbage",
+        IndexBuilder(6).render(),
+        media_playlist([item(0)], target_s=6, kind="event", ended=True).encode(),
+        media_playlist([item(0)], target_s=6, kind="vod").encode(),
+        media_playlist([item(0)], target_s=6, kind="event").encode()[:-1],
+    ],
+)
+def test_builder_when_the_text_is_none_to_go_on_with_then_there_is_none(text):
+    assert IndexBuilder.resume(text) is None
 
 
 @given(ENTRIES)

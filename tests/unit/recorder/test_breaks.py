@@ -58,7 +58,7 @@ def test_restart_when_two_laps_see_it_then_nothing_is_lost(seed: int) -> None:
     assert sum(row.discontinuity for row in stage.rows) == 3
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_cut_when_only_one_of_two_laps_suffers_it_then_nothing_is_lost(seed: int) -> None:
     chance = random.Random(seed)
     stage = Stage(lively(100, gop=chance.choice([13, 25, 40])), restamp=bool(seed % 2))
@@ -73,7 +73,7 @@ def test_cut_when_only_one_of_two_laps_suffers_it_then_nothing_is_lost(seed: int
     check_nothing_lost(stage)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_restart_when_a_hand_over_is_under_way_then_nothing_is_lost(seed: int) -> None:
     chance = random.Random(seed)
     stage = Stage(restarted(chance, 4), restamp=bool(seed % 2))
@@ -101,7 +101,7 @@ def test_restart_when_a_hand_over_is_under_way_then_nothing_is_lost(seed: int) -
     assert all(lap.state is LapState.ENDED for lap in laps)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_cut_when_a_hand_over_is_under_way_then_what_is_lost_is_declared(seed: int) -> None:
     chance = random.Random(seed)
     stage = Stage(lively(70, gop=chance.choice([13, 25, 40])), restamp=bool(seed % 2))
@@ -113,17 +113,7 @@ def test_cut_when_a_hand_over_is_under_way_then_what_is_lost_is_declared(seed: i
             away_s = chance.choice([0.3, 1.0, 3.0])
             stage.at(start_s + chance.uniform(0.2, 5.0), partial(stage.cut, name, away_s))
     stage.run(65).end()
-    for row in stage.rows:
-        print(
-            "ROW",
-            row.k,
-            row.lane,
-            row.lap,
-            row.start_us,
-            row.duration_us,
-            row.discontinuity,
-            row.gap,
-        )
+
     assert stage.writers() == names
     # What both laps did not receive is lost; a frame's length either way.
     assert lost(stage, Medium.VIDEO) / 25 == pytest.approx(told_s(stage), abs=0.6)

@@ -39,7 +39,7 @@ def side_by_side(stage: Stage, chance: random.Random, kills: int) -> float:
     return at_s + START_S + 4.0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("restamp", [False, True], ids=["own-clock", "restamped"])
 def test_kill_when_two_laps_record_then_every_unit_is_there_once(restamp: bool, seed: int) -> None:
     chance = random.Random(seed)

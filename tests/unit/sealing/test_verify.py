@@ -12,6 +12,7 @@ from everreel.media.index import Container
 from everreel.media.segment import Segment
 from everreel.recorder.package import Packager
 from everreel.recorder.publish import Publisher
+from everreel.sealing.picture import timeline
 from everreel.sealing.verify import verify
 from everreel.sealing.verify_report import Report, Trouble
 from everreel.state.recording import LapOrder, Progress, Reason
@@ -259,7 +260,34 @@ def test_verify_when_a_segment_was_gone_before_the_seal_then_it_is_named() -> No
     house.seal()
     report = judge(house)
     assert (Trouble.MISSING, SEGMENT_1, 1) in found(report)
-    assert report.holes[0].cause == "missing segment"
+    (hole,) = report.holes
+    assert (hole.cause, hole.duration_us, hole.declared) == ("missing", 6 * SECOND, True)
+    assert report.coverage == report.declared_coverage == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("gone", "begin", "lasts"), [([0, 1], 0, 12), ([3], 18, 2), ([0, 3], 0, 6), ([1, 2], 6, 12)]
+)
+def test_verify_when_segments_were_gone_before_the_seal_then_their_time_is_no_coverage(
+    gone: list[int], begin: int, lasts: int
+) -> None:
+    house = Relay(segments_of(stream(20)))
+    house.end()
+    for k in gone:
+        house.remove(f"segments/{k:08d}-a1.m4s")
+    house.seal()
+    report = judge(house)
+    assert {each.trouble for each in report.problems} == {Trouble.MISSING}
+    assert [each.k for each in report.problems] == gone
+    assert (report.holes[0].start_us, report.holes[0].duration_us) == (
+        begin * SECOND,
+        lasts * SECOND,
+    )
+    lost_s = sum(2 if k == 3 else 6 for k in gone)
+    assert report.coverage == report.declared_coverage == pytest.approx(1 - lost_s / 20)
+    assert report.span_us == 20 * SECOND
+    drawing = timeline(report)
+    assert ">missing, " in drawing
 
 
 def test_verify_when_somebody_adds_a_segment_then_it_is_foreign() -> None:

@@ -1,14 +1,23 @@
 """`everreel verify` answers people, programs and shells."""
 
+import io
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from everreel.cli import main
+from everreel.cli import verify as command
+from everreel.codecs.rasterise import png
+from everreel.events.memory import MemoryBus
 from everreel.sealing.picture import timeline
+from everreel.sealing.seal import seal
 from everreel.sealing.verify_report import Change, Hole, Piece, Report, Trouble
+from everreel.store.disk import DiskStore
+from tests.lab.long_recording import DAY, SID, LongRecording
 from tests.unit.media.streams import later, stream
 from tests.unit.sealing.test_verify import SEGMENT_1, Relay, judge, sealed, segments_of
 
@@ -136,3 +145,140 @@ def test_picture_when_the_recording_is_long_then_it_has_no_more_marks_than_pixel
     ]
     report = Report(segments=len(pieces), span_us=pieces[-1].end_us, pieces=pieces)
     assert len(timeline(report)) < 300_000
+
+
+def long_report(segments: int, lap: int, holes: int = 0) -> Report:
+    pieces = [
+        Piece(k, k * 6_000_000, 6_000_000, "ab"[k // lap % 2], 1 + k // (2 * lap), k != 777)
+        for k in range(segments)
+    ]
+    every = segments // holes if holes else 0
+    return Report(
+        segments=segments,
+        span_us=pieces[-1].end_us,
+        pieces=pieces,
+        holes=[Hole(n * every * 6_000_000, 2_000_000, "loss", True) for n in range(holes)],
+        changes=[Change(k, k * 6_000_000, "a1", "b1") for k in range(lap, segments, lap)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("lap", "holes"), [(136, 0), (136, 5), (1, 0), (7, 50_000), (100_800, 100_800)]
+)
+def test_picture_when_it_is_of_seven_days_then_it_is_no_larger_however_many_laps_and_gaps(
+    lap: int, holes: int
+) -> None:
+    root, picture = drawn(long_report(100_800, lap, holes))
+    assert len(picture) < 600_000
+    assert ">something is wrong here" in picture
+    texts = [each.text or "" for each in root.iter()]
+    if holes == 5:
+        assert texts.count("loss, 2.0 s") >= 5
+    elif holes:
+        assert any("gaps, together" in text for text in texts)
+    if lap == 1:
+        assert "lane a: 50400 laps, 50400 segments" in texts
+
+
+def test_picture_when_it_is_made_a_png_then_marks_lie_where_the_svg_has_them() -> None:
+    report = long_report(1000, 136, 2)
+    report.channel, report.sid = "studio <1> & ü", "0" * 32
+    report.problem(Trouble.TAMPERED, SEGMENT_1, "", 777)
+    root, picture = drawn(report)
+    image = Image.open(io.BytesIO(png(picture.encode())))
+    assert image.format == "PNG"
+    assert image.size == (int(root.get("width") or 0) * 2, int(root.get("height") or 0) * 2)
+    space = "{http://www.w3.org/2000/svg}"
+    solid = [
+        bar
+        for bar in root.iter(f"{space}rect")
+        if float(bar.get("width") or 0) > 8
+        and (bar.get("fill") or "").startswith("#")
+        and bar.get("fill") != "#dfe8f2"  # lies below the segments of its lap
+    ]
+    assert len(solid) > 5
+    for bar in solid:
+        at = (
+            round(2 * float(bar.get("x") or 0) + 6),
+            round(2 * (float(bar.get("y") or 0) + float(bar.get("height") or 0) / 2)),
+        )
+        wanted = bar.get("fill") or ""
+        colour = "#" + "".join(f"{part:02x}" for part in image.getpixel(at))
+        assert colour == (wanted if len(wanted) == 7 else "#ffffff"), bar.attrib
+
+
+def test_verify_when_a_png_is_asked_for_then_it_is_written(tmp_path, capsys) -> None:
+    folder = stored(sealed(), tmp_path / "recording")
+    file = tmp_path / "timeline.png"
+    assert main(["verify", str(folder), "--png", str(file)]) == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert main(["verify", str(folder), "--png", str(tmp_path / "no" / "folder.png")]) == 2
+    assert "--png" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------ long ones
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day of 106 laps on two lanes, on the disk."""
+    recording = LongRecording(mp4=False)
+    recording.record(DAY)
+    recording.end()
+    seal(
+        SID,
+        recordings=recording.recordings,
+        store=recording.store,
+        bus=MemoryBus(),
+        clock=recording.clock,
+        poster=None,
+    )
+    folder = tmp_path_factory.mktemp("day")
+    disk = DiskStore(folder)
+    for info in recording.store.list(recording.folder.path):
+        name = info.key.removeprefix(recording.folder.path)
+        disk.put(name, recording.store.get(info.key), "")
+    return folder
+
+
+def test_verify_when_it_is_a_day_then_it_is_whole_and_the_report_is_a_page(
+    day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(day)]) == 0
+    said = capsys.readouterr()
+    for words in ("WHOLE", "14400 segments", "lane a", "lane b", "66 laps more", "none"):
+        assert words in said.out, words
+    assert len(said.out.splitlines()) < 120
+    lines = said.err.splitlines()
+    assert all(re.fullmatch(r"\d+ of 14400 segments read", line) for line in lines)
+
+
+def test_verify_when_there_is_no_terminal_then_a_line_tells_of_progress_now_and_then(
+    day: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "LINE_S", 0.0)
+    assert main(["verify", str(day)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "1 of 14400 segments read"
+    assert lines[-1] == "14400 of 14400 segments read"
+
+
+def test_verify_when_segments_of_a_day_are_changed_then_each_is_named(
+    day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted((day / "segments").iterdir())
+    kept = {number: files[number].read_bytes() for number in (0, 5000, 9000, 14_399)}
+    files[0].write_bytes(kept[0][:-1])
+    files[5000].write_bytes(b"x" * len(kept[5000]))
+    files[9000].unlink()
+    files[14_399].write_bytes(kept[9000])
+    try:
+        assert main(["verify", str(day)]) == 1
+    finally:
+        for number, body in kept.items():
+            files[number].write_bytes(body)
+    said = capsys.readouterr().out
+    assert "NOT WHOLE: 4 problems" in said
+    for number, trouble in ((0, "truncated"), (5000, "tampered"), (9000, "missing"),
+                            (14_399, "tampered")):  # fmt: skip
+        assert f"{files[number].name}: segment {number}: {trouble}" in said

@@ -13,6 +13,7 @@ from itertools import count, pairwise
 from everreel.clock import MICROSECONDS, ManualClock
 from everreel.errors import FenceLost
 from everreel.events.memory import MemoryBus
+from everreel.events.own import DeadLap
 from everreel.recorder.task import LapTask
 from everreel.state.lanes import MemoryLanes
 from everreel.state.memory import MemoryRecordings
@@ -297,14 +298,11 @@ class RelayWorld:
 
     def _tell_crash(self, order: LapOrder) -> None:
         """The record of the failed invocation has come."""
-        lap_died(
-            (SID, order.lane, order.lap),
-            self._requests[order.name],
-            "Runtime.ExitError",
-            recordings=self.recordings,
-            lanes=self.lanes,
-            tasks=self.tasks,
+        request_id, now_us = self._requests[order.name], self.clock.utc_us()
+        dead = DeadLap(
+            SID, order.lane, order.lap, request_id, "RetriesExhausted", "Runtime.ExitError", now_us
         )
+        lap_died(dead, recordings=self.recordings, lanes=self.lanes, tasks=self.tasks)
 
     # ------------------------------------------------------------------ what came of it
 

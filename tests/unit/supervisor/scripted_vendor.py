@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 from everreel.clock import MICROSECONDS, ManualClock
+from everreel.state.vendor import Call, VendorOrder, VendorWatch
 from everreel.supervisor.practices import CLOUD_RECORDING, Practices
-from everreel.supervisor.provider import Answer, Call, Health, VendorOrder, VendorWatch
+from everreel.supervisor.provider import Answer, Health
 from everreel.supervisor.tend import tend
 from everreel.supervisor.vendor import Ending, Step, uid_of
 

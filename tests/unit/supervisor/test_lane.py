@@ -7,6 +7,7 @@ import pytest
 from everreel.clock import ManualClock
 from everreel.errors import EverreelError, ServiceFault, ServiceUnavailable
 from everreel.events.memory import MemoryBus
+from everreel.events.own import DeadLap
 from everreel.events.ports import Event, Happening
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.state.lanes import Hold, MemoryLanes
@@ -269,14 +270,9 @@ def test_give_up_when_another_lane_has_a_lap_then_waits_for_it(lane: Lane) -> No
 
 
 def died(lane: Lane, request_id: str = "door", lap: int = 1) -> bool:
-    return lap_died(
-        (SID, "a", lap),
-        request_id,
-        "Runtime.ExitError",
-        recordings=lane.recordings,
-        lanes=lane.lanes,
-        tasks=lane.tasks,
-    )
+    now_us = lane.clock.utc_us()
+    dead = DeadLap(SID, "a", lap, request_id, "RetriesExhausted", "Runtime.ExitError", now_us)
+    return lap_died(dead, recordings=lane.recordings, lanes=lane.lanes, tasks=lane.tasks)
 
 
 def test_death_when_it_is_known_then_the_task_fails_once(lane: Lane) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everreel.state.vendor import Call, Layout, VendorWatch
 from everreel.supervisor.practices import CLOUD_RECORDING, CLOUD_TRANSCODER, Practices
-from everreel.supervisor.provider import Answer, Call, Health, Layout, VendorWatch
+from everreel.supervisor.provider import Answer, Health
 from everreel.supervisor.vendor import Ending, Meaning, meaning_of
 from tests.unit.supervisor.scripted_vendor import (
     ACQUIRED,

@@ -1,11 +1,19 @@
 """Agora's words, each in ours."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everreel.clock import ManualClock
+from everreel.state.vendor import Call, VendorOrder, VendorWatch
+from everreel.supervisor.practices import CLOUD_RECORDING
 from everreel.supervisor.provider import Health
 from everreel.vendors import agora_words as words
+from everreel.vendors.agora import AgoraApi, CloudRecording, CloudTranscoder, Request
+from everreel.vendors.agora_keys import AgoraKeys
+from everreel.vendors.json_api import Reply
 
 S, R, E, D, F, U = (
     Health.STARTING,
@@ -104,3 +112,59 @@ def test_message_when_it_holds_an_address_then_its_secrets_are_hidden_and_it_is_
     told = words.message_of({"reason": "no https://u:p@x/y?key=z " + "x" * 1000})
     assert told.startswith("no https://***@x/y?***")
     assert len(told) == words.LONGEST_MESSAGE
+
+
+# ---------------------------------------------------------------------- anything
+
+NAMES = ["serverResponse", "status", "fileList", "fileName", "sid", "taskId", "resourceId",
+         "tokenName", "services", "cloudTranscoder", "code", "reason", "message"]  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+    ),
+    max_leaves=15,
+)
+
+
+class Garbler(AgoraApi):
+    """Answers what it is told to."""
+
+    reply = Reply(200, {})
+
+    def send(self, made: Request, watch: VendorWatch) -> Reply:
+        return self.reply
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6),
+    st.sampled_from([200, 201, 206, 400, 404, 500]),
+    st.sampled_from(Call),
+)
+def test_answer_when_the_body_is_any_json_then_is_one_that_can_be_kept(
+    body: dict[str, Any], status: int, call: Call
+) -> None:
+    keys = AgoraKeys(lambda: '{"customerId": "x", "customerSecret": "y"}', ManualClock())
+    api = Garbler(keys, practices=CLOUD_RECORDING)
+    api.reply = Reply(status, body)
+    order = VendorOrder("app", "lobby", ("101", "102"))
+    for service in (CloudRecording(api), CloudTranscoder(api)):
+        answer = service.ask(call, order, VendorWatch("0" * 32, ticket="t", task="x"))
+        assert answer.status == status
+        for text in (answer.ticket, answer.task, answer.playlist, answer.message, answer.field):
+            assert len(text.encode()) <= 20_000
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x" * 5000, "", 7, ["x"], {"x": 1}])
+def test_text_when_it_cannot_be_kept_then_is_none(text: object) -> None:
+    assert words.text_in({"resourceId": text}, "resourceId") == ""
+    assert words.playlist_in({"serverResponse": {"fileList": text}}) == ""
+
+
+@pytest.mark.parametrize("text", ["a b", "", "x" * 257, "\ud800", None, 7])
+def test_task_when_no_notice_could_name_it_then_is_none(text: object) -> None:
+    assert words.task_in({"sid": text}, "sid") == ""
+
+
+def test_message_when_it_holds_half_a_character_then_can_be_written() -> None:
+    assert words.message_of({"reason": "bad \ud800 thing"}) == "bad ? thing"

@@ -1,0 +1,1 @@
+"""Closes a recording from what the store holds; repeatable."""

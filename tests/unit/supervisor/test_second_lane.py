@@ -1,0 +1,41 @@
+"""The second lane of a redundant recording begins beside the first, never on a time of its own."""
+
+from dataclasses import replace
+
+from everreel.clock import MICROSECONDS
+from everreel.state.recording import BY_THE_DOOR, Lap, LapState, Options, Progress, Reliability
+from everreel.state.status import Status
+from everreel.supervisor.relay import Act, Pace, next_step
+from tests.unit.supervisor.test_verdict import T0, recording
+
+PACE = Pace(24.0, 10.0)
+REDUNDANT = next(each for each in Reliability if each.width == 2)
+
+
+def first(state: LapState, beat_s: float) -> Lap:
+    beat_us = T0 + round(beat_s * MICROSECONDS) if beat_s else 0
+    return Lap(
+        "", "a", 1, state, "r", T0, beat_us, Progress(Status.STARTING), origin=BY_THE_DOOR
+    )  # fmt: skip
+
+
+def asked(lap: Lap, now_s: float):
+    row = replace(recording(Status.STARTING), options=Options(reliability=REDUNDANT))
+    return next_step("b", row, [lap], T0 + round(now_s * MICROSECONDS), PACE)
+
+
+def test_second_lane_when_the_first_lap_is_still_queued_then_waits_for_it() -> None:
+    step = asked(first(LapState.INVOKED, 0), 12)
+
+    assert (step.act, step.wait_s) == (Act.WAIT, 1)
+
+
+def test_second_lane_when_the_first_lap_was_claimed_then_follows_it() -> None:
+    step = asked(first(LapState.RUNNING, 12), 13)
+
+    assert step.act is Act.RUN
+    assert (step.order.follows, step.order.relieves) == ("a1", False)
+
+
+def test_second_lane_when_the_first_lap_never_shows_up_then_goes_ahead() -> None:
+    assert asked(first(LapState.INVOKED, 0), 31).act is Act.RUN
