@@ -1220,7 +1220,7 @@ def test_request_stop_when_racing_with_the_next_lap_then_it_learns_it_or_does_no
         if number == 0:
             return recordings.request_stop(sid, T0 + 20 * SECOND)
         recordings.invoked(sid, "B", number, f"request-{number}", T0 + 20 * SECOND)
-        return None
+        return number
 
     race(racer)
     recording = found(recordings, sid)

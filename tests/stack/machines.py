@@ -154,7 +154,7 @@ class Scripted:
         known: set[str] = set()
         ended: Json = {}
         until_s = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until_s:
+        while True:
             for token in [event["token"] for event in self._events() if "token" in event]:
                 if token not in known:
                     known.add(token)
@@ -162,8 +162,9 @@ class Scripted:
             ended = self.states.describe_execution(executionArn=execution)
             if ended["status"] != "RUNNING" and json.loads(self._script.read_text()) == []:
                 return ended
+            left_over = self._script.read_text()
+            assert time.monotonic() < until_s, f"no end: {ended}; left over: {left_over}"
             time.sleep(0.05)
-        raise AssertionError(f"no end: {ended}; left over: {self._script.read_text()}")
 
     def _events(self) -> list[Json]:
         if not self._seen.exists():

@@ -164,7 +164,7 @@ def test_key_of_agora_when_read_then_by_the_look_alone(either: Assembly) -> None
     assert readers_of(either, "AgoraKey") == {"look"}
 
 
-def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_else(
+def test_notices_when_kept_then_by_a_function_that_writes_rows_and_ends_tasks_of_the_dead(
     either: Assembly,
 ) -> None:
     table = either.id_of("AWS::DynamoDB::GlobalTable")
@@ -172,8 +172,10 @@ def test_notices_when_kept_then_by_a_function_that_writes_rows_and_does_nothing_
         s for s in either.function_statements("ingest_notice") if not LOG & {*many(s["Action"])}
     ]
     assert {action for s in kept for action in many(s["Action"])} == {
+        "dynamodb:GetItem",
         "dynamodb:PutItem",
         "sqs:SendMessage",
+        "states:SendTaskFailure",
     }
     for statement in kept:
         if "dynamodb:PutItem" in many(statement["Action"]):

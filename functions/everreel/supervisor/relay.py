@@ -36,8 +36,11 @@ PULSE_LOST_S = 15
 SILENT_S = 10
 """The same for a lap whose task has heard nothing for as long as a task waits."""
 
-SHOW_UP_S = 30
-"""A lap that was invoked and not seen for so long is given up for another."""
+SHOW_UP_S = 25
+"""A lap that was invoked and not seen for so long is given up for another.
+
+Less than two heartbeats of a task (15 s each): the second that is missed decides, not the third.
+"""
 
 DOOR_S = 5
 """The door that starts a recording invokes its first lap; only if it died on the way, a lane."""

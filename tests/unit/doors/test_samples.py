@@ -181,6 +181,7 @@ def start_lap(deployment: Deployment) -> None:
 
 def plan_after_loss(deployment: Deployment) -> None:
     start_lap(deployment)
+    deployment.recordings.claim(SID, "a", 1, "r", deployment.clock.utc_us())
     deployment.clock.advance(16.0)
     answer = feed("relay_lap/lost.json")
     assert (answer["action"], answer["wait_s"]) == ("wait", 1)

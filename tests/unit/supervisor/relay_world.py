@@ -13,6 +13,7 @@ from itertools import count, pairwise
 from everreel.clock import MICROSECONDS, ManualClock
 from everreel.errors import FenceLost
 from everreel.events.memory import MemoryBus
+from everreel.events.own import DeadLap
 from everreel.recorder.task import LapTask
 from everreel.state.lanes import MemoryLanes
 from everreel.state.memory import MemoryRecordings
@@ -30,10 +31,10 @@ from everreel.state.recording import (
     parse_lap,
 )
 from everreel.state.status import LIVE, Status
-from everreel.supervisor.lane import LaneKeeper, LaneWatch
+from everreel.supervisor.lane import LaneKeeper, LaneWatch, lap_died
 from everreel.supervisor.look import look
 from everreel.supervisor.memory import MemoryTasks
-from everreel.supervisor.relay import DIED, Pace
+from everreel.supervisor.relay import Pace
 from everreel.supervisor.sweep import lane_name, supervision_name, sweep
 from everreel.supervisor.verdict import Action, Watch
 from tests.unit.supervisor import test_verdict
@@ -103,7 +104,7 @@ class RelayWorld:
         self.looks: list[str] = []
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
-        self._tokens: dict[str, tuple[Execution, int]] = {}
+        self._requests: dict[str, str] = {}
         self._began_us = self.clock.utc_us()
         self.keeper = LaneKeeper(
             recordings=self.recordings,
@@ -247,11 +248,13 @@ class RelayWorld:
         if fate.shows_up:
             invoked_s = self.now_s
             self.after(COLD_START_S, lambda: self._claim(order, fate, invoked_s))
-        return f"request-{len(self.orders)}"
+        request_id = self._requests[order.name] = f"request-{len(self.orders)}"
+        return request_id
 
     def _claim(self, order: LapOrder, fate: Fate, invoked_s: float) -> None:
         try:
-            self.recordings.claim(SID, order.lane, order.lap, "r", self.clock.utc_us())
+            request_id = self._requests[order.name]
+            self.recordings.claim(SID, order.lane, order.lap, request_id, self.clock.utc_us())
         except FenceLost:
             return
         task = LapTask(order, self.lanes, self.tasks)
@@ -295,9 +298,11 @@ class RelayWorld:
 
     def _tell_crash(self, order: LapOrder) -> None:
         """The record of the failed invocation has come."""
-        held = self.lanes.held(SID, order.lane)
-        if held is not None and held.lap == order.lap and held.token:
-            self.tasks.fail(held.token, DIED, "Runtime.ExitError")
+        request_id, now_us = self._requests[order.name], self.clock.utc_us()
+        dead = DeadLap(
+            SID, order.lane, order.lap, request_id, "RetriesExhausted", "Runtime.ExitError", now_us
+        )
+        lap_died(dead, recordings=self.recordings, lanes=self.lanes, tasks=self.tasks)
 
     # ------------------------------------------------------------------ what came of it
 

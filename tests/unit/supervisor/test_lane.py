@@ -7,6 +7,7 @@ import pytest
 from everreel.clock import ManualClock
 from everreel.errors import EverreelError, ServiceFault, ServiceUnavailable
 from everreel.events.memory import MemoryBus
+from everreel.events.own import DeadLap
 from everreel.events.ports import Event, Happening
 from everreel.lifecycle.memory import MemoryRunner
 from everreel.state.lanes import Hold, MemoryLanes
@@ -22,7 +23,14 @@ from everreel.state.recording import (
     Reliability,
 )
 from everreel.state.status import Status
-from everreel.supervisor.lane import ABSENT_S, MOST_PLANS, LaneKeeper, LaneVerdict, LaneWatch
+from everreel.supervisor.lane import (
+    ABSENT_S,
+    MOST_PLANS,
+    LaneKeeper,
+    LaneVerdict,
+    LaneWatch,
+    lap_died,
+)
 from everreel.supervisor.memory import MemoryTasks
 from everreel.supervisor.relay import DOOR_S, Pace
 from tests.unit.supervisor import test_verdict
@@ -259,6 +267,36 @@ def test_give_up_when_another_lane_has_a_lap_then_waits_for_it(lane: Lane) -> No
     lane.recordings.declare_dead(SID, "b", 1, failure, lane.clock.utc_us(), unchanged_since=0)
     assert lane.plan().action == "done"
     assert lane.kinds() == [Happening.LAP_LOST, Happening.FAILED]
+
+
+def died(lane: Lane, request_id: str = "door", lap: int = 1) -> bool:
+    now_us = lane.clock.utc_us()
+    dead = DeadLap(SID, "a", lap, request_id, "RetriesExhausted", "Runtime.ExitError", now_us)
+    return lap_died(dead, recordings=lane.recordings, lanes=lane.lanes, tasks=lane.tasks)
+
+
+def test_death_when_it_is_known_then_the_task_fails_once(lane: Lane) -> None:
+    running(lane)
+    lane.plan()
+    lane.start("token")
+    assert died(lane)
+    assert lane.tasks.errors == {"token": ("LapDied", "Runtime.ExitError")}
+    assert not died(lane), "the news comes at least once"
+
+
+def test_death_when_of_somebody_else_then_the_lap_records_on(lane: Lane) -> None:
+    running(lane)
+    assert not died(lane), "nobody waits for it yet"
+    lane.plan()
+    lane.start("token")
+    assert not died(lane, "duplicate"), "the duplicate of a lap that records"
+    assert not died(lane, lap=2), "a lap nobody knows"
+    lane.plan(lost="LapDied")
+    lane.clock.advance(1.0)
+    lane.plan()
+    lane.start("next")
+    assert not died(lane), "a lap that was replaced"
+    assert lane.tasks.is_waiting("next")
 
 
 # --- executions ----------------------------------------------------------------------------------
