@@ -23,6 +23,7 @@ from everreel.recorder.heartbeat import Heartbeat
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.recorder.package import Packaged, Packager
 from everreel.recorder.publish import Publisher
+from everreel.recorder.resync import ENDS_ALL
 from everreel.recorder.task import LapTask
 from everreel.recorder.uploads import UploadQueue
 from everreel.state.ports import Recordings
@@ -102,6 +103,7 @@ class Loop:
         self._reopens = 0
         self._stop_s = 0.0
         self._leaving = threading.Event()
+        self._stopped = False
         self._timeline = Timeline()
         self._cutting = Cutting(recording, order, recordings, clock, self._timeline)
         self._segmenter = self._cutting.segmenter
@@ -122,6 +124,7 @@ class Loop:
         self._in_turn_s = IN_TURN_S * lanes.index(order.lane) if beside else 0.0
         publisher.on_first_commit = self._heart.now
         publisher.give_way = self._give_way
+        publisher.is_over = self._is_over
 
     def _silence_s(self, recordings: Recordings) -> float:
         """Return for how long the lap before us has heard nothing: its silence goes on in ours."""
@@ -275,6 +278,10 @@ class Loop:
         elif self._in_turn_s:
             self._leaving.wait(self._in_turn_s)
 
+    def _is_over(self, segment: Segment) -> bool:
+        fenced = self._heart.fenced
+        return self._stopped and self._cutting.yielding.is_over(segment.start_us, fenced)
+
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.
 
@@ -310,6 +317,7 @@ class Loop:
 
     def _drain(self, reason: Reason, failure: Failure | None) -> tuple[Reason, Failure | None]:
         """Commit what was received, with the time that is left."""
+        self._stopped = reason in ENDS_ALL
         self._leaving.set()
         self._heart.turn(spare_s=LONGEST_DRAIN_S)
         try:

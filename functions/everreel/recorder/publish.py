@@ -40,6 +40,7 @@ class Publisher:
         recorded_us: media committed by this lap.
         on_first_commit: called once something can be played.
         give_way: called with each segment before it is committed; may wait.
+        is_over: tells of each segment whether the recording has ended before it.
         playlists: what players are shown.
     """
 
@@ -62,6 +63,7 @@ class Publisher:
         self.recorded_us = 0
         self.on_first_commit: Callable[[], None] = lambda: None
         self.give_way: Callable[[Segment], None] = lambda _: None
+        self.is_over: Callable[[Segment], bool] = lambda _: False
         self._sid = recording.sid
         self._order = order
         self._store = store
@@ -98,6 +100,9 @@ class Publisher:
             return
         self.give_way(item.segment)
         if self._is_taken(item.segment.k):
+            return
+        if self.is_over(item.segment):
+            log.info("segment %d lies behind the end of the recording", item.segment.k)
             return
         wish = self._row(item, self._init_number(item))
         result = self._committer.commit(item.body, wish, names.content_type(wish.key))

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.segment import Break, Place, Sample, TimelineEvent
+from everreel.media.tolerances import ROUNDING_US
 from everreel.recorder.place import Finder, placed
 from everreel.state.ports import Recordings
-from everreel.state.recording import Lap, LapOrder
+from everreel.state.recording import Lap, LapOrder, Reason
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,12 @@ SILENT_US = 10_000_000
 
 PATIENCE_S = 20.0
 """How long the others are waited for, in memory; after that we go on, with a seam at worst."""
+
+END_S = 4.0
+"""How long another lap that is to stop too is waited for: a beat, and its last commit."""
+
+ENDS_ALL = frozenset({Reason.STOPPED, Reason.MAX_DURATION})
+"""Reasons for which all laps of a recording end, each when it learns of it."""
 
 HELD_BYTES = 32 * 1024 * 1024
 """The same bound in bytes."""
@@ -194,6 +201,25 @@ class Yielding:
             return False
         others = placed(self._finder, laps, self._order)
         return any(lap.progress.open_k >= 0 for lap in others)
+
+    def is_over(self, start_us: int, fenced: threading.Event) -> bool:
+        """Tell whether a lap beside us ended the recording before `start_us`: it was stopped first.
+
+        What lies between nobody stores, so what we have after it would leave a hole at the end. A
+        lap that is about to end is waited for, as it may store more.
+        """
+        sid, until_s = self._order.sid, self._clock.monotonic() + END_S
+        while True:
+            last = next(iter(self._recordings.newest(sid, 1)), None)
+            if last is None or (last.lane, last.lap) == (self._order.lane, self._order.lap):
+                return False
+            if start_us - last.start_us - last.duration_us <= ROUNDING_US:
+                return False
+            lap = self._recordings.lap(sid, last.lane, last.lap)
+            if lap is None or not lap.open:
+                return lap is not None and lap.reason in ENDS_ALL
+            if self._clock.monotonic() >= until_s or fenced.wait(POLL_S):
+                return False
 
 
 def _age(lap: Lap) -> tuple[int, str, int]:

@@ -226,9 +226,14 @@ class _Turn:
         due_us = own.ended_utc_us + wait_s(RESTART_S, attempt - 1) * MICROSECONDS
         # If it failed beside as many as are to record, the next one is due by the clock: at once if
         # it was to relieve one of them.
-        if len(self._live) >= self._width and (planned_us := self._planned_us()) > due_us:
+        if len(self._staying()) >= self._width and (planned_us := self._planned_us()) > due_us:
             return self._at(planned_us, "planned", 0)
         return self._at(due_us, why, attempt)
+
+    def _staying(self) -> list[Lap]:
+        """Return the laps that record on: one that another relieves is about to leave."""
+        relieved = {lap.origin.follows for lap in self._live if lap.origin.relieves}
+        return [lap for lap in self._live if lap.name not in relieved]
 
     def _planned_us(self) -> int:
         """Return when the next lap is due after the newest that did not fail."""

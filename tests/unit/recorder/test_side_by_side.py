@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from everreel.state.recording import Failure
+from everreel.state.recording import Failure, Options, Reliability
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import check_nothing_lost, check_same_bytes, lively
 
@@ -51,3 +51,21 @@ def test_kill_when_two_laps_record_then_every_unit_is_there_once(restamp: bool, 
     check_nothing_lost(stage)
     check_same_bytes(stage)
     assert len(stage.writers()) > 10
+
+
+@pytest.mark.parametrize("late_s", [0.5, 1.0, 1.5, 2.0, 2.5])
+@pytest.mark.parametrize("first", ["a1", "b1"])
+def test_stop_when_one_lap_hears_of_it_first_then_the_recording_ends_without_a_hole(
+    first: str, late_s: float
+) -> None:
+    options = Options(segment_s=2, max_idle_s=30, reliability=Reliability.REDUNDANT)
+    stage = Stage(lively(60, gop=25), options=options)
+    late = {"a1": ("b", 1), "b1": ("a", 1)}[first]
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(5.0, partial(stage.lap, "b1", "a1"))
+    stage.at(20.0, partial(stage.recordings.deaf.add, late))
+    stage.at(20.3 + late_s, partial(stage.recordings.deaf.discard, late))
+    stage.run(20.3).end()
+
+    check_nothing_lost(stage)
+    assert stage.rows[-1].start_us > 12_000_000

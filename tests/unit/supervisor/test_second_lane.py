@@ -3,7 +3,16 @@
 from dataclasses import replace
 
 from everreel.clock import MICROSECONDS
-from everreel.state.recording import BY_THE_DOOR, Lap, LapState, Options, Progress, Reliability
+from everreel.state.recording import (
+    BY_THE_DOOR,
+    Lap,
+    LapOrigin,
+    LapState,
+    Options,
+    Progress,
+    Reason,
+    Reliability,
+)
 from everreel.state.status import Status
 from everreel.supervisor.relay import Act, Pace, next_step
 from tests.unit.supervisor.test_verdict import T0, recording
@@ -39,3 +48,31 @@ def test_second_lane_when_the_first_lap_was_claimed_then_follows_it() -> None:
 
 def test_second_lane_when_the_first_lap_never_shows_up_then_goes_ahead() -> None:
     assert asked(first(LapState.INVOKED, 0), 31).act is Act.RUN
+
+
+def test_dead_lane_when_the_other_is_about_to_be_relieved_then_is_replaced_at_once() -> None:
+    second = MICROSECONDS
+    a1 = replace(first(LapState.RUNNING, 13), invoked_utc_us=T0)
+    b1 = replace(
+        a1,
+        lane="b",
+        state=LapState.DEAD,
+        reason=Reason.RECORDER_DIED,
+        ended_utc_us=T0 + 12 * second,
+        origin=LapOrigin("one more is to record", "a1"),
+    )
+    c1 = replace(
+        a1,
+        lane="c",
+        state=LapState.RUNNING,
+        invoked_utc_us=T0 + 11 * second,
+        origin=LapOrigin("planned", "a1", relieves=True),
+    )
+    row = replace(recording(Status.IN_PROGRESS), options=Options(reliability=REDUNDANT))
+
+    step = next_step("b", row, [a1, c1, b1], T0 + 14 * second, PACE)
+    staying = next_step("b", row, [a1, replace(c1, origin=LapOrigin("", "a1")), b1],
+                        T0 + 14 * second, PACE)  # fmt: skip
+
+    assert (step.act, step.order.relieves) == (Act.RUN, True)
+    assert staying.act is Act.WAIT
