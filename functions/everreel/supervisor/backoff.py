@@ -9,8 +9,8 @@ CONFIRMED_WITHIN_S = 90
 SUSPECT_S = (5, 10, 15)
 """Between a missed pulse and the looks that must agree before a lap is declared dead."""
 
-STEADY_S = (60, 60, 90, 120)
-"""Between looks at a lap that beats; the last one repeats."""
+STEADY_S = (60, 60, 90, 120, 180, 300)
+"""Between looks at a lap that beats; the last one repeats. The lanes notice its death sooner."""
 
 RESTART_S = (1, 2, 4, 9)
 """Between the end of a lap that failed and the start of the next; the last one repeats."""
