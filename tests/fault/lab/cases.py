@@ -63,8 +63,8 @@ AWAY_S = 8.0
 FROZEN_S = 1.5
 """A segment is closed when its source is silent for so long; the rest of its GOP is left out."""
 
-UNSUPERVISED_S = 75.0
-"""The sweeper looks once a minute; laps of a lab are so short that all may have left by then."""
+UNSUPERVISED_S = 150.0
+"""The sweeper looks once a minute at what is older than one; laps of a lab have left by then."""
 
 FAULTS = (
     Fault("hand-over", injectors.hand_over, 0, 0),
