@@ -1,7 +1,8 @@
-"""Crashes, publishers that leave, a bucket that refuses: the recording ends and tells the truth."""
+"""Crashes, publishers that leave, a bucket that refuses: the recording tells the truth."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -30,34 +31,41 @@ def ends(ends_under_way: dict[str, Future[Ended]]) -> dict[str, Ended]:
 # --- the recorder dies ---------------------------------------------------------------------------
 
 
-def test_crash_when_the_recorder_was_killed_then_the_recording_ends_sealed_and_tells_so(
+def test_crash_when_the_recorder_was_killed_then_another_takes_over_and_the_query_tells_so(
     ends: dict[str, Ended],
 ) -> None:
     found = ends["killed"].after
+    dead, heir = found["laps"][:2]
 
-    assert (found["status"], found["reason"]) == (ABNORMAL, "recorder_died")
-    assert (found["error"]["code"], found["error"]["blame"]) == ("recorder_died", "service")
-    assert found["laps"][0]["state"] == "dead"
+    assert (found["status"], found["reason"], found["error"]) == (EXITED, "stopped", None)
+    assert (dead["state"], dead["reason"]) == ("dead", "recorder_died")
+    assert (dead["error"]["code"], dead["error"]["blame"]) == ("recorder_died", "service")
+    assert (heir["lane"], heir["why"], heir["follows"]) == ("a", "takeover: a1 recorder_died", "a1")
     assert found["sealedAt"]
     assert ends["killed"].took_s < LATEST_S
 
 
-def test_crash_when_the_recorder_was_killed_then_everything_committed_is_there_and_exact(
+def test_crash_when_the_recorder_was_killed_then_only_what_the_gap_declares_is_missing(
     deployed: Deployment, ends: dict[str, Ended]
 ) -> None:
     killed = ends["killed"]
     text = (killed.folder / "index.m3u8").read_text()
+    (gap,) = json.loads((killed.folder / "recording.json").read_text())["gaps"]
     rows = deployed.query(killed.after["sid"], segments=True)["segmentPage"]["items"]
     verdict = compare(
         killed.publisher.units,
         units_in_playlist(killed.folder),
         looped_every_us=killed.publisher.round_us,
     )
+    lost = [at for medium, at in verdict.lost if medium == "video"]
 
     assert text.rstrip().endswith("#EXT-X-ENDLIST")
-    assert len(rows) == text.count("#EXTINF") >= killed.before["segments"]
+    assert len(rows) == text.count("#EXTINF") >= 2 * killed.before["segments"]
     assert killed.after["segments"] == len(rows), "also those that no beat told of"
-    assert verdict.exact, str(verdict)
+    assert [*verdict.doubled, *verdict.reordered, *verdict.foreign] == [], str(verdict)
+    assert lost == list(range(lost[0], lost[0] + len(lost))), "one hole"
+    assert gap["cause"] == "takeover"
+    assert gap["durationSeconds"] == pytest.approx(len(lost) / 25, abs=0.05)
     assert all(decoded.errors == 0 for decoded in decode_playlist(killed.folder))
     accept_mp4(killed.folder / "recording.mp4")
 
@@ -81,10 +89,11 @@ def test_crash_when_the_recorder_was_killed_then_the_bus_tells_and_the_invocatio
     kinds = deployed.kinds(found["sid"])
     kept = [body for name, bodies in deployed.queued().items() if "Dead" in name for body in bodies]
 
-    assert "RecordingFailed" in kinds
-    assert "LapEnded" not in kinds
+    assert kinds.count("LapLost") == 1
+    assert kinds.index("LapLost") < kinds.index("LapStarted")
+    assert "RecordingFailed" not in kinds
     assert kinds[-1] == "RecordingSealed"
-    assert any(found["requestId"] in body for body in kept)
+    assert any(found["laps"][0]["requestId"] in body for body in kept)
 
 
 # --- it ends by itself ---------------------------------------------------------------------------

@@ -56,7 +56,9 @@ def _after(before: SegmentRow, row: SegmentRow) -> SegmentRow:
         if inside != row.gap and (met or missing_us < 0):
             row = replace(row, gap=inside)  # another lap has stored what this one missed
     if met:
-        return row if before.init == row.init else _broken(row)
+        # Where a lap was cut short, units may be missing although the times meet.
+        goes_on = before.init == row.init and (before.whole or not other_lap)
+        return row if goes_on else _broken(row)
     row = _broken(row)
     if missing_us < 0:
         return row  # clocks that differ let two laps overlap: nothing is missing

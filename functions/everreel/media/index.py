@@ -32,6 +32,7 @@ class SegmentRow:
         gap: time without media directly before it, or inside it where a group of pictures ran on.
         independent: starts with a keyframe.
         lane, lap: who committed it.
+        whole: nothing is missing at its end; see `Segment`.
     """
 
     k: int
@@ -48,6 +49,7 @@ class SegmentRow:
     independent: bool
     lane: str
     lap: int
+    whole: bool = True
 
     @property
     def media_us(self) -> int:

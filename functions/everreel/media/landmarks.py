@@ -8,11 +8,13 @@ have clocks of their own, which two clients may read a little differently.
 
 import hashlib
 import zlib
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 from everreel.media.access_unit import Medium
 from everreel.media.segment import Break, Sample, TimelineEvent
+from everreel.media.tolerances import ROUNDING_US
 
 KEEP = 512
 """Landmarks remembered per medium: well over five seconds of a stream of nothing but keyframes."""
@@ -88,27 +90,36 @@ def of(medium: Medium, marks: Iterable[Mark]) -> list[Mark]:
 def find_origin(known: Sequence[Mark], own: Sequence[Mark], near_us: int) -> int | None:
     """Find where the recording's zero lies on our clock; None if the streams share no landmark.
 
-    An origin must put every landmark of ours that lies between two known ones onto a known one.
-    Pictures that do not move may repeat, so of several such origins the one nearest to `near_us`
-    (what the wall clock says) is taken.
+    An origin must put every landmark of ours that lies between two known ones onto a known one, but
+    for the rounding of clocks that count from elsewhere. Pictures that do not move may repeat, so
+    of several such origins the one nearest to `near_us` (what the wall clock says) is taken.
 
     Args:
         known: landmarks of one medium on the recording timeline.
         own: the same on our clock.
         near_us: about where the zero should be.
     """
-    places = dict(known)
-    if not places:
+    if not known:
         return None
-    first_us, last_us = min(places), max(places)
-    found = {at_us - place_us for at_us, mark in own for place_us, match in known if match == mark}
-    fitting = [
-        origin_us
-        for origin_us in found
-        if all(
-            places.get(at_us - origin_us) == mark
-            for at_us, mark in own
-            if first_us <= at_us - origin_us <= last_us
+    begin_us = min(at_us for at_us, _ in known) - ROUNDING_US
+    end_us = max(at_us for at_us, _ in known) + ROUNDING_US
+    own = sorted(own)
+
+    def fits(origin_us: int) -> bool:
+        first = bisect_left(own, (begin_us + origin_us, ""))
+        last = bisect_left(own, (end_us + origin_us, ""))
+        return all(
+            any(
+                match == mark and abs(at_us - origin_us - place_us) <= ROUNDING_US
+                for place_us, match in known
+            )
+            for at_us, mark in own[first:last]
         )
-    ]
-    return min(fitting, key=lambda origin_us: abs(origin_us - near_us), default=None)
+
+    found = {at_us - place_us for at_us, mark in own for place_us, match in known if match == mark}
+    fitting = sorted(origin_us for origin_us in found if fits(origin_us))
+    if not fitting:
+        return None
+    nearest_us = min(fitting, key=lambda origin_us: abs(origin_us - near_us))
+    same = [origin_us for origin_us in fitting if abs(origin_us - nearest_us) <= ROUNDING_US]
+    return same[len(same) // 2]

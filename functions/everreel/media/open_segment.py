@@ -1,10 +1,11 @@
 """The segment that is being built, and the one before it that still waits for late audio."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from everreel.media.access_unit import Codec, Medium, TrackFormat
 from everreel.media.bitstream.describe import frame_samples
-from everreel.media.bounds import sound_from
+from everreel.media.bounds import LARGEST_BYTES, sound_from
 from everreel.media.decode_order import in_decode_order
 from everreel.media.segment import Gap, Sample, Segment
 
@@ -23,6 +24,7 @@ class OpenSegment:
         "k",
         "start_us",
         "units",
+        "whole",
     )
 
     def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
@@ -34,12 +36,17 @@ class OpenSegment:
         self.discontinuity = False
         self.gap: Gap | None = None
         self.independent = True
+        self.whole = True
         self.bytes = 0
 
     def add(self, sample: Sample) -> None:
         """Take a sample."""
         self.units[sample.medium].append(sample)
         self.bytes += len(sample.data)
+
+    def full_with(self, sample: Sample) -> bool:
+        """Tell whether one sample more would make it larger than a segment may be."""
+        return self.bytes + len(sample.data) > LARGEST_BYTES
 
     def split_audio(self, at_us: int) -> list[Sample]:
         """Take out the audio from `at_us` on: it came early and belongs to the next segment."""
@@ -68,6 +75,7 @@ class OpenSegment:
             discontinuity=self.discontinuity,
             gap=self.gap,
             independent=self.independent,
+            whole=self.whole and bool(next_pts),
             next_pts_us=next_pts,
         )
 
@@ -95,6 +103,10 @@ class Closing(NamedTuple):
         begins_us = sound_from(self.segment.start_us) if self.broken else epoch_us
         return begins_us <= sound_us < sound_from(self.at_us)
 
+    def end(self) -> None:
+        """Say that nothing more comes: if it had sound, the last of it is missing."""
+        self.segment.whole = not self.segment.units[Medium.AUDIO]
+
 
 def joined(first: Gap | None, second: Gap | None) -> Gap | None:
     """Write two gaps of one segment down as one, as long as both together."""
@@ -112,5 +124,8 @@ def _end_of(units: list[Sample], track_format: TrackFormat) -> int:
         return last_us + (samples * 1_000_000 + rate // 2) // rate
     if len(units) == 1:
         return last_us + 40_000
-    first_us = min(sample.pts_us for sample in units)
-    return last_us + (last_us - first_us) // (len(units) - 1)
+    shown = sorted(sample.pts_us for sample in units)
+    steps = sorted(after - before for before, after in pairwise(shown) if after > before)
+    usual_us = steps[len(steps) // 2] if steps else 40_000
+    near = [step for step in steps if 2 * step <= 3 * usual_us]  # pictures may be missing between
+    return last_us + (sum(near) // len(near) if near else usual_us)

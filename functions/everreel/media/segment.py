@@ -129,6 +129,8 @@ class Segment:
             through an outage; None if there is none.
         independent: its first video sample is a keyframe (false only if a GOP outgrew the bound
             and was cut by force).
+        whole: nothing that was sent before the next segment is missing at its end; False where a
+            break or the lap's end cut it short, so that another lap may have more of it.
         next_pts_us: per medium the presentation time at which its next segment begins (video: of
             the next keyframe; audio: of its next sample), absent before a break or at the end: the
             writer lets the last sample of the track last until then.
@@ -142,6 +144,7 @@ class Segment:
     discontinuity: bool = False
     gap: Gap | None = None
     independent: bool = True
+    whole: bool = True
     next_pts_us: dict[Medium, int] = field(default_factory=dict)
 
     @property

@@ -100,7 +100,8 @@ class Segmenter:
         """Close what is open, unless it belongs to the successor, who has all from `heir_k` on."""
         if self._open is None or self._open.k < heir_k:
             return self.flush()
-        if self._closing is None or self._closing.segment.k < heir_k:
+        if self._closing is not None and self._closing.segment.k < heir_k:
+            self._closing.end()
             self._finish_closing(None)
         self._closing = self._open = self._pending_us = None
         self._held.clear()
@@ -252,9 +253,9 @@ class Segmenter:
 
     def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
         """Tell whether a segment that may be cut here has to be."""
-        full = current.bytes + len(sample.data) > bounds.LARGEST_BYTES
         target_us, start_us = self._target_us, current.start_us
-        return full or bounds.bucket(sample.pts_us, target_us) > bounds.bucket(start_us, target_us)
+        late = bounds.bucket(sample.pts_us, target_us) > bounds.bucket(start_us, target_us)
+        return late or current.full_with(sample)
 
     # ------------------------------------------------------------------ samples of an open segment
 
@@ -275,9 +276,7 @@ class Segmenter:
                 must = bool(current.units[AUDIO]) and sample.pts_us > current.start_us
             if must:
                 current = self._cut(current, sample.pts_us)
-        elif current.bytes + len(sample.data) > bounds.LARGEST_BYTES or (
-            sample.dts_us - current.start_us > bounds.LONGEST_US
-        ):
+        elif current.full_with(sample) or sample.dts_us - current.start_us > bounds.LONGEST_US:
             current = self._cut(current, sample.pts_us)
             current.independent = False
         elif not pictures:
@@ -289,8 +288,8 @@ class Segmenter:
     def _audio(self, current: OpenSegment, sample: Sample) -> None:
         closing = self._closing
         if closing is not None and closing.awaits(sample.pts_us, self._epoch_us):
-            fits = closing.segment.bytes + len(sample.data) <= bounds.LARGEST_BYTES
-            if fits and AUDIO in closing.segment.formats and AUDIO not in self._changed:
+            known = AUDIO in closing.segment.formats and AUDIO not in self._changed
+            if known and not closing.segment.full_with(sample):
                 closing.segment.add(sample)
             else:
                 self.dropped[AUDIO] += 1
@@ -308,8 +307,7 @@ class Segmenter:
             return
         if closing is not None:
             self._finish_closing(sample.pts_us)
-        full = current.bytes + len(sample.data) > bounds.LARGEST_BYTES
-        if full or (
+        if current.full_with(sample) or (
             not self._has_video(sample.pts_us)
             and (self._outgrown(current, sample) or AUDIO in self._changed)
         ):
@@ -386,6 +384,8 @@ class Segmenter:
         self._emit(closing, at_us, next_pts)
 
     def _finish_all(self) -> None:
+        if self._closing is not None:
+            self._closing.end()
         self._finish_closing(None)
         if self._open is not None:
             self._emit(self._open, None, {})

@@ -267,13 +267,13 @@ class Loop:
     def _give_way(self, segment: Segment) -> None:
         """Let others commit a bucket first that they have as well; on the upload thread.
 
-        The successor, so that we may go; whoever has it whole, if ours ends at a break; and of laps
+        The successor, so that we may go; whoever has it whole, if ours is cut short; and of laps
         side by side the one whose turn it is, which follows from the lane alone.
         """
         heart, k = self._heart, segment.k
         if 0 <= heart.heir_k <= k:
             heart.relieved.wait(self._settings.give_way_s)
-        elif not segment.next_pts_us:
+        elif not segment.whole:
             self._cutting.yielding.wait(k, self._leaving, self._settings.give_way_s / 4)
         elif self._in_turn_s:
             self._leaving.wait(self._in_turn_s)

@@ -11,6 +11,7 @@ from everreel.media.access_unit import Medium
 from everreel.media.index import SegmentRow
 from everreel.media.landmarks import Landmarks, find_origin, of
 from everreel.media.timeline import Timeline
+from everreel.media.tolerances import TOGETHER_US
 from everreel.state.recording import Lap, LapOrder, LapState, Progress
 
 LOST_S = 10.0
@@ -25,8 +26,9 @@ BURST_CLOCK_US = 60_000_000
 SOUND_US = 4_000_000
 """How long audio is given to find its own place after video has found its."""
 
-APART_US = 500_000
-"""Zeros of video and audio farther apart than this are a coincidence of content."""
+APART_US = 2 * TOGETHER_US
+"""Each recorder lays the tracks' clocks together as exactly as arrival bears out, so the zeros of
+video and audio may differ by twice that; farther apart they are a coincidence of content."""
 
 Zeros = tuple[int, int]
 """Where the recording's zero lies on the clock of our samples: for video and for audio."""

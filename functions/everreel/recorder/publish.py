@@ -156,6 +156,7 @@ class Publisher:
             independent=segment.independent,
             lane=self._order.lane,
             lap=self._order.lap,
+            whole=segment.whole,
         )
 
     # ------------------------------------------------------------------ init segments

@@ -311,6 +311,8 @@ def segment_values(row: SegmentRow) -> Values:
         compact["x"] = True
     if not row.independent:
         compact["f"] = True
+    if not row.whole:
+        compact["e"] = True
     if row.gap is not None:
         compact["g"] = [row.gap.cause, row.gap.start_us, row.gap.duration_us]
     return compact
@@ -334,6 +336,7 @@ def read_segment(row: Values) -> SegmentRow:
         independent="f" not in row,
         lane=row["l"],
         lap=row["p"],
+        whole="e" not in row,
     )
 
 

@@ -23,6 +23,13 @@ def test_neighbours_when_they_meet_then_stay_as_they_are() -> None:
     assert list(settled(rows)) == rows
 
 
+def test_neighbours_when_the_first_was_cut_short_then_another_lap_breaks_there() -> None:
+    cut = row(0, 0, 6, whole=False)
+    assert list(settled([cut, row(1, 6, 12, lap=2)]))[1].discontinuity
+    assert not list(settled([cut, row(1, 6, 12)]))[1].discontinuity  # it knows itself
+    assert next(iter(settled([row(1, 6, 12, lap=2)], cut))).discontinuity
+
+
 def test_hole_when_nobody_wrote_it_down_then_is_a_loss() -> None:
     _, after = settled([row(0, 0, 6), row(2, 12, 18, lap=2)])
     assert after.discontinuity

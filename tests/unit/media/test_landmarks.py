@@ -30,6 +30,23 @@ def test_origin_when_a_keyframe_is_shared_then_is_exact(
     assert find_origin(of(Medium.VIDEO, known), own, 0) == shift_us
 
 
+@given(st.integers(0, 2**31), st.sampled_from([90_000, 48_000, 44_100, 1000]), st.data())
+def test_origin_when_ticks_are_counted_from_elsewhere_then_their_rounding_is_borne(
+    first: int, timescale: int, data: st.DataObject
+) -> None:
+    def keys(begin: int) -> list[Sample]:
+        ticks = [begin + i * 30 * 1001 * timescale // 30_000 for i in range(20)]
+        at_us = [(each * 1_000_000 + timescale // 2) // timescale for each in ticks]
+        return [Sample(Medium.VIDEO, at, 0, True, b"key %d" % i) for i, at in enumerate(at_us)]
+
+    second = data.draw(st.integers(0, 2**31))
+    one, other = keys(first), keys(second)
+    known = of(Medium.VIDEO, noted(one).told(one[0].pts_us, 0))
+    found = find_origin(known, noted(other).all(Medium.VIDEO), other[0].pts_us)
+    assert found is not None
+    assert abs(found - other[0].pts_us) <= 1
+
+
 def test_origin_when_nothing_is_shared_then_unknown() -> None:
     known = noted(keyframes(5)).told(0, 0)
     assert find_origin(known, noted(keyframes(5, 10)).all(Medium.VIDEO), 0) is None

@@ -363,3 +363,27 @@ def test_sound_from_before_the_recording_when_it_comes_late_then_it_is_left_out(
     check(segments)
     assert len(payloads(segments, V)) == 150
     assert payloads(segments, A)
+
+
+def test_flush_when_sound_still_has_to_come_then_the_segment_is_not_whole() -> None:
+    arrivals = stream(7.5)
+    late = [each for each in arrivals if each.event.medium is V or each.at_us < 5_900_000]
+    one, two = Recorder().take(late).end()
+    assert one.k == 0
+    assert not one.whole
+    assert not two.whole
+    one, two = record(stream(7.5))
+    assert one.whole
+    assert not two.whole
+    one, two = record(stream(7.5, audio=False))
+    assert one.whole
+    assert not two.whole
+
+
+def test_end_when_a_picture_of_the_last_group_is_missing_then_it_is_where_the_last_one_ends() -> (
+    None
+):
+    arrivals = stream(4.0, audio=False)
+    del arrivals[-2]
+    (only,) = record(arrivals)
+    assert only.end_us == 4_000_000

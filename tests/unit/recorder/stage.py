@@ -265,14 +265,21 @@ class Stage:
         """Every payload of a medium in the order of the index."""
         return [unit.data for unit in self._units() if unit.medium is medium]
 
+    def recorded_in(self, row: SegmentRow, medium: Medium) -> list[bytes]:
+        """Every payload of a medium in one segment."""
+        return [unit.data for unit in self._units_of(row) if unit.medium is medium]
+
     def _units(self) -> Iterator[AccessUnit]:
-        folder = Folder("", "room", SID)
-        inits = {row.number: row for row in self.recordings.inits(SID)}
         for row in self.recordings.segments(SID):
-            tracks = read_init(self.store.get(folder.key(inits[row.init].keys["all"])))
-            for event in read_fragment(self.store.get(folder.key(row.key)), tracks):
-                if isinstance(event, AccessUnit):
-                    yield event
+            yield from self._units_of(row)
+
+    def _units_of(self, row: SegmentRow) -> Iterator[AccessUnit]:
+        folder = Folder("", "room", SID)
+        inits = {each.number: each for each in self.recordings.inits(SID)}
+        tracks = read_init(self.store.get(folder.key(inits[row.init].keys["all"])))
+        for event in read_fragment(self.store.get(folder.key(row.key)), tracks):
+            if isinstance(event, AccessUnit):
+                yield event
 
     def sent(self, medium: Medium) -> list[bytes]:
         return [

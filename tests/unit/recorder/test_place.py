@@ -1,11 +1,17 @@
 """Where a lap's media belongs by the wall clock, told from another lap's newest beat."""
 
+import pytest
+
 from everreel.clock import MICROSECONDS, ManualClock
+from everreel.media.access_unit import ClockReference, Medium
 from everreel.media.landmarks import Landmarks
+from everreel.media.segment import Sample
 from everreel.media.timeline import Timeline
 from everreel.recorder.place import Finder
 from everreel.state.recording import Lap, LapState, Progress
 from everreel.state.status import Status
+from tests.unit.media.streams import Arrival
+from tests.unit.media.test_timeline import rtp
 
 SECOND = MICROSECONDS
 
@@ -34,3 +40,52 @@ def test_place_when_a_lap_drained_before_it_ended_then_its_idle_time_counts_too(
     clock.advance(5.0)
 
     assert near_s(clock, beat_us, 4.0) == 31.0
+
+
+class Client:
+    """A client of an RTSP server that was told `late_us` too much of its audio clock."""
+
+    def __init__(self, late_us: int, ticks: int) -> None:
+        self.timeline = Timeline()
+        self.landmarks = Landmarks()
+        self.at_us: dict[bytes, int] = {}
+        arrivals = rtp(12, video_zero=ticks, audio_zero=2 * ticks)
+        for medium, scale in ((Medium.VIDEO, 90_000), (Medium.AUDIO, 48_000)):
+            zero = ticks if medium is Medium.VIDEO else 2 * ticks
+            common_us = 7 * SECOND + (late_us if medium is Medium.AUDIO else 0)
+            claim = ClockReference(medium, zero + scale // 2, common_us)
+            arrivals.append(Arrival(500_000, claim))
+        for each in sorted(arrivals, key=lambda each: each.at_us):
+            events = self.timeline.feed([each.event], 100 * SECOND + each.at_us)
+            self.landmarks.note(events)
+            for event in events:
+                if isinstance(event, Sample):
+                    self.at_us[event.data] = event.pts_us
+        self.zero_us = self.at_us[b"v0"]
+
+    def progress(self) -> Progress:
+        zero_us = self.zero_us
+        video_us, audio_us = (
+            zero_us - self.timeline.source(medium).moved_us
+            for medium in (Medium.VIDEO, Medium.AUDIO)
+        )
+        return Progress(
+            Status.IN_PROGRESS,
+            marks=self.landmarks.told(zero_us, zero_us),
+            zero_us=video_us,
+            audio_zero_us=audio_us,
+        )
+
+
+@pytest.mark.parametrize("late_us", [-520_000, 20_000, 520_000])
+@pytest.mark.parametrize("ticks", [9_000, 5_000_000], ids=["common-ticks", "own-ticks"])
+def test_place_when_clients_align_the_tracks_differently_then_sound_is_where_it_was(
+    late_us: int, ticks: int
+) -> None:
+    first, joining = Client(0, 9_000), Client(late_us, ticks)
+    finder = Finder(joining.landmarks, joining.timeline, ManualClock(), shared_clock=False)
+    zeros = finder.by_landmarks(first.progress(), joining.zero_us, 200 * SECOND)
+    assert zeros is not None
+    for data in (b"v50", b"v100", b"a90", b"a200"):
+        zero_us = zeros[data.startswith(b"a")]
+        assert abs(joining.at_us[data] - zero_us - (first.at_us[data] - first.zero_us)) <= 25

@@ -1,10 +1,12 @@
 """Two laps that record side by side: either may die at any moment and nothing is lost."""
 
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from everreel.media.access_unit import AccessUnit, Medium
 from everreel.state.recording import Failure, Options, Reliability
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import check_nothing_lost, check_same_bytes, lively
@@ -69,3 +71,31 @@ def test_stop_when_one_lap_hears_of_it_first_then_the_recording_ends_without_a_h
 
     check_nothing_lost(stage)
     assert stage.rows[-1].start_us > 12_000_000
+
+
+@pytest.mark.parametrize("reorder", [0, 2])
+@pytest.mark.parametrize("leaves_s", [6.95, 7.95, 8.25, 9.95])
+def test_limit_when_sound_lags_then_what_the_leaver_lacks_is_not_passed_over(
+    leaves_s: float, reorder: int
+) -> None:
+    # At 8.0 s all pictures of a bucket are there, but not its last sound and no later keyframe.
+    lag_us = {Medium.VIDEO: 20_000, Medium.AUDIO: 320_000}
+    arrivals = [
+        replace(each, at_us=each.at_us + lag_us[each.event.medium])
+        if isinstance(each.event, AccessUnit)
+        else each
+        for each in lively(30, reorder=reorder)
+    ]
+    stage = Stage(sorted(arrivals, key=lambda each: each.at_us))
+    stage.at(0.0, partial(stage.lap, "a1", lap_s=leaves_s + 6.0))
+    stage.at(3.0, partial(stage.lap, "b1", "a1"))
+    stage.run(24).end()
+    assert stage.writers() == ["a1", "b1"]
+    for medium in Medium:
+        sent, newest, broken = stage.sent(medium), None, False
+        for row in stage.rows:
+            here = sorted(sent.index(data) for data in stage.recorded_in(row, medium))
+            broken = broken or row.discontinuity
+            if here:
+                assert newest is None or broken or newest + 1 == here[0], (row.k, medium)
+                newest, broken = here[-1], False

@@ -69,7 +69,7 @@ sessions = st.builds(Session, recordings, st.frozensets(words, max_size=3))
 laps = st.builds(Lap, progress=progresses, failure=failures)
 tracks = st.lists(st.builds(TrackRange, words, numbers, numbers, numbers), max_size=3).map(tuple)
 gaps = st.none() | st.builds(Gap, st.sampled_from(list(Cause)), numbers, numbers)
-segments = st.builds(SegmentRow, tracks=tracks, gap=gaps)
+segments = st.builds(SegmentRow, tracks=tracks, gap=gaps, whole=st.booleans())
 descriptions = st.lists(st.builds(TrackDescription), max_size=3).map(tuple)
 inits = st.builds(InitRow, tracks=descriptions, keys=st.dictionaries(words, texts, max_size=3))
 
@@ -147,6 +147,7 @@ def test_segment_when_stored_then_costs_one_write_unit() -> None:
         independent=False,
         lane="A",
         lap=999_999,
+        whole=False,
     )
     key = rows.segment_key("f" * 32, row.k)
     item = rows.attributes({**rows.segment_values(row), **key, "expires_at": 2**33})

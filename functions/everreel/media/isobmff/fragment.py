@@ -110,7 +110,9 @@ def _video_columns(
     if end_us is not None:
         end = to_ticks(end_us, scale)
     elif len(decoded) > 1:
-        end = 2 * decoded[-1] - decoded[-2]
+        # Where pictures are missing, the last step is longer than the last picture.
+        step = min(decoded[-1] - decoded[-2], to_ticks(segment.end_us, scale) - decoded[-1])
+        end = decoded[-1] + max(step, 1)
     else:
         end = to_ticks(segment.end_us, scale)
     _run_ahead(decoded, presented)

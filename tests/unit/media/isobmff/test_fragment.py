@@ -59,6 +59,15 @@ def test_segment_when_pictures_are_in_order_then_each_is_decoded_when_it_is_pres
     assert [(row[0], row[3]) for row in rows] == [(3600, 0)] * 4
 
 
+def test_segment_when_its_last_pictures_never_came_then_nothing_reaches_over_its_end():
+    shown = [0, 120_000, 40_000]  # of a group of which the picture at 80 ms is missing
+    samples = [
+        picture(pts, dts, key=not pts) for pts, dts in zip(shown, sorted(shown), strict=True)
+    ]
+    _, start, rows, _ = runs(media_segment(segment(samples, (VIDEO,), end_us=160_000)).body)[1]
+    assert start + sum(row[0] for row in rows) <= 160 * 90
+
+
 def test_segment_when_stamps_are_whole_milliseconds_then_audio_lies_on_the_frame_grid():
     stamps = [(i * 1024 * 1000 // 48_000) * 1000 for i in range(280)]
     following = (280 * 1024 * 1000 // 48_000) * 1000
@@ -97,7 +106,7 @@ def test_segment_when_payload_is_empty_then_the_sample_is_left_out():
     empty.data = b""
     samples = [picture(0, 0, key=True), empty, picture(80_000, 80_000)]
     packaged = media_segment(segment(samples, (VIDEO,)))
-    assert [row[0] for row in runs(packaged.body)[1][2]] == [7200, 7200]
+    assert [row[0] for row in runs(packaged.body)[1][2]] == [7200, 3600]
     assert packaged.tracks[0].units == 2
 
 
