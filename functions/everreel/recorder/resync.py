@@ -193,7 +193,7 @@ class Yielding:
             log.warning("the other laps cannot be asked: %s", error.message)
             return False
         others = placed(self._finder, laps, self._order)
-        return any(lap.progress.open_k >= 0 for lap in others)
+        return any(lap.progress.open_k >= 0 or k in lap.progress.due for lap in others)
 
 
 def _age(lap: Lap) -> tuple[int, str, int]:
