@@ -521,6 +521,7 @@ def test_beat_when_it_tells_marks_and_playlists_then_the_lap_shows_them(
     progress = Progress(
         Status.IN_PROGRESS,
         open_k=7,
+        due=(5, 6),
         marks=((-5, "va1b2"), (3 * SECOND, "ac3d4")),
         zero_us=-12,
         audio_zero_us=13,

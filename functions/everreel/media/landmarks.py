@@ -116,10 +116,11 @@ def find_origin(known: Sequence[Mark], own: Sequence[Mark], near_us: int) -> int
             for at_us, mark in own[first:last]
         )
 
-    found = {at_us - place_us for at_us, mark in own for place_us, match in known if match == mark}
-    fitting = sorted(origin_us for origin_us in found if fits(origin_us))
+    found = [at_us - place_us for at_us, mark in own for place_us, match in known if match == mark]
+    fitting = {origin_us for origin_us in found if fits(origin_us)}
     if not fitting:
         return None
     nearest_us = min(fitting, key=lambda origin_us: abs(origin_us - near_us))
-    same = [origin_us for origin_us in fitting if abs(origin_us - nearest_us) <= ROUNDING_US]
-    return same[len(same) // 2]
+    same = [each for each in found if abs(each - nearest_us) <= ROUNDING_US and each in fitting]
+    # A timeline may have moved single units a little, at a join mostly: the others are right.
+    return max(reversed(same), key=same.count)

@@ -52,8 +52,7 @@ class Timeline:
         self._held_bytes = 0
         self._probation_until_us = 0
         self._alignment = Alignment(self._tracks)
-        self._same_clock = False
-        self._overlaps = False
+        self._same_clock = self._overlaps = self._opened_anew = False
         self._recent = RecentUnits()
 
     # ------------------------------------------------------------------ what callers use
@@ -80,6 +79,7 @@ class Timeline:
         """Say that what follows comes from a new connection to the same source."""
         self._held.clear()
         self._same_clock = self._overlaps = False
+        self._opened_anew = True
         self._alignment.forget()
         for track in self._tracks.values():
             track.joined = track.last_us is None
@@ -94,6 +94,8 @@ class Timeline:
         out: list[TimelineEvent] = []
         for event in events:
             if isinstance(event, AccessUnit):
+                if self._opened_anew:
+                    self._follow_restamped(event)
                 if self._held or self._must_hold(event, now_us):
                     self._hold(event, now_us, out)
                 else:
@@ -140,11 +142,7 @@ class Timeline:
         elif track.format == track_format:
             return
         else:
-            old = track.format
-            track.format = track_format
-            track.half = track_format.timescale // 2
-            if (old.timescale, old.wrap) != (track_format.timescale, track_format.wrap):
-                track.raw = None
+            track.change(track_format)
         out.append(FormatChange(track_format))
 
     def _place(self, unit: AccessUnit, now_us: int, out: list[TimelineEvent]) -> None:
@@ -159,11 +157,7 @@ class Timeline:
             ticks = track.extend(unit.dts)
             dts_us = pts_us = track.to_us(ticks) + self._shift_us
             if unit.pts != unit.dts:
-                lead = unit.pts - unit.dts
-                wrap = track.format.wrap
-                if wrap and not -(wrap >> 1) < lead < wrap >> 1:
-                    lead = (lead + (wrap >> 1)) % wrap - (wrap >> 1)
-                pts_us = track.to_us(ticks + lead) + self._shift_us
+                pts_us = track.to_us(ticks + track.lead(unit.pts, unit.dts)) + self._shift_us
         last_us = track.last_us
         if last_us is None or not 0 < dts_us - last_us <= STEP_US or not track.joined:
             moved = self._look_twice(track, unit, (dts_us, pts_us), now_us, out)
@@ -236,10 +230,7 @@ class Timeline:
         self._delay_us = now_us - at_us
         self._recent.clear()
         for other in self._tracks.values():
-            stale_us = None if other.last_us is None else other.last_us + move_us
-            other.stale_us = stale_us if cause is Cause.JUMP else None  # a new connection has none
-            other.last_us = None
-            other.joined = True
+            other.abandon(move_us if cause is Cause.JUMP else None)
         track.stale_us = None
         self._count("reset")
         gap_us = paused_us if paused_us > GAP_US else 0
@@ -334,6 +325,15 @@ class Timeline:
 
     def _all_joined(self) -> bool:
         return all(track.joined for track in self._tracks.values())
+
+    def _follow_restamped(self, unit: AccessUnit) -> None:
+        """Go on with our clock where a server repeats what we have with stamps of their own."""
+        track = self._tracks.get(unit.medium)
+        if track is not None and unit.dts is not None:
+            self._opened_anew = False
+            pts_us = track.to_us(track.peek(unit.pts)) + self._shift_us
+            if self._recent.holds(unit.medium, pts_us, unit.data) is not True:
+                self._shift_us += self._recent.moved_us(unit.medium, pts_us, unit.data)
 
     def _may_be_another_life(self, unit: AccessUnit, now_us: int) -> bool:
         """Hold units that we have already and that come late, on a new connection.

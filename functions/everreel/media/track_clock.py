@@ -58,6 +58,20 @@ class TrackClock:
         self.stale_us: int | None = None
         self.arrived_us = 0
 
+    def change(self, track_format: TrackFormat) -> None:
+        """Go on in another format; ticks of another kind have nothing to do with the last ones."""
+        old, self.format = self.format, track_format
+        self.half = track_format.timescale // 2
+        if (old.timescale, old.wrap) != (track_format.timescale, track_format.wrap):
+            self.raw = None
+
+    def abandon(self, move_us: int | None) -> None:
+        """Begin a new clock, `move_us` after the old one; None where a new connection has none."""
+        stands = self.last_us is not None and move_us is not None
+        self.stale_us = (self.last_us or 0) + (move_us or 0) if stands else None
+        self.last_us = None
+        self.joined = True
+
     def extend(self, raw: int) -> int:
         """Unwrap raw ticks to the representative nearest to the last ones."""
         ticks = self.peek(raw)
@@ -72,6 +86,13 @@ class TrackClock:
             return raw
         step = (raw - self.raw) % wrap
         return self.ticks + (step - wrap if step > wrap >> 1 else step)
+
+    def lead(self, pts: int, dts: int) -> int:
+        """Tell by how many ticks a unit is presented after it is decoded."""
+        lead, wrap = pts - dts, self.format.wrap
+        if wrap and not -(wrap >> 1) < lead < wrap >> 1:
+            lead = (lead + (wrap >> 1)) % wrap - (wrap >> 1)
+        return lead
 
     def to_us(self, ticks: int) -> int:
         """Convert to microseconds, to nearest: exact again when rounded back (below 500 kHz)."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import (
@@ -60,6 +61,9 @@ LEAST_LISTEN_S = 10.0
 
 IN_TURN_S = 0.7
 """Head start of each lane over the next with every bucket, where several record side by side."""
+
+DUE = 8
+"""Segments that wait for the store of which the others are told: the newest are in question."""
 
 LONGEST_DEBT_S = 15.0
 """After a stop a lap completes what its successor relies on: a segment and a group of pictures."""
@@ -358,7 +362,9 @@ class Loop:
             recorded_us=done.recorded_us,
             shown=done.playlists.shown,
         )
-        return self._cutting.tell(progress)
+        told = self._cutting.tell(progress)
+        waiting = (each.segment for each in self._uploads.waiting)  # last: what was open may be due
+        return replace(told, due=tuple(each.k for each in waiting if each.whole)[-DUE:])
 
 
 def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[SourceEvent]:

@@ -200,7 +200,7 @@ class Yielding:
             log.warning("the other laps cannot be asked: %s", error.message)
             return False
         others = placed(self._finder, laps, self._order)
-        return any(lap.progress.open_k >= 0 for lap in others)
+        return any(lap.progress.open_k >= 0 or k in lap.progress.due for lap in others)
 
     def is_over(self, start_us: int, fenced: threading.Event) -> bool:
         """Tell whether a lap beside us ended the recording before `start_us`: it was stopped first.

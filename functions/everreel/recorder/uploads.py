@@ -75,6 +75,12 @@ class UploadQueue(Generic[Item]):
             self._bytes += item.size
             self._changed.notify_all()
 
+    @property
+    def waiting(self) -> tuple[Item, ...]:
+        """What is not stored yet, oldest first; the item in work is part of it."""
+        with self._changed:
+            return tuple(self._items)
+
     def close(self, *, drain_s: float) -> bool:
         """Store what is queued, for at most `drain_s` seconds; tell whether nothing is left."""
         with self._changed:

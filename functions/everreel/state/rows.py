@@ -259,6 +259,7 @@ def _read_progress(row: Values) -> Progress:
         **{
             **row,
             "status": Status(row["status"]),
+            "due": tuple(row.get("due", ())),
             "marks": tuple((at_us, mark) for at_us, mark in row["marks"]),
             "shown": None if shown is None else Shown(**shown),
         }

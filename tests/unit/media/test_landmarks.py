@@ -47,6 +47,16 @@ def test_origin_when_ticks_are_counted_from_elsewhere_then_their_rounding_is_bor
     assert abs(found - other[0].pts_us) <= 1
 
 
+@given(st.integers(2, 6), st.integers(0, 5))
+def test_origin_when_the_first_unit_was_nudged_then_the_others_decide(
+    shared: int, more: int
+) -> None:
+    known = noted(keyframes(10)).told(0, 0)
+    own = keyframes(shared + more, 10 - shared, 77)
+    own[0].pts_us += 25
+    assert find_origin(of(Medium.VIDEO, known), noted(own).all(Medium.VIDEO), 0) == 77
+
+
 def test_origin_when_nothing_is_shared_then_unknown() -> None:
     known = noted(keyframes(5)).told(0, 0)
     assert find_origin(known, noted(keyframes(5, 10)).all(Medium.VIDEO), 0) is None

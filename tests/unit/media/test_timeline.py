@@ -430,3 +430,29 @@ def test_units_that_are_huge_when_a_silence_is_judged_then_few_of_them_are_held(
             event = replace(event, data=event.data + bytes(2**20))
         placed += len(samples(timeline.feed([event], 5_000_000 + arrival.at_us)))
     assert placed > 10
+
+
+@pytest.mark.parametrize("away_ms", [0, 400, 1200])
+def test_reopened_source_when_the_server_restamps_and_repeats_then_goes_on_where_it_was(
+    away_ms: int,
+) -> None:
+    arrivals = stream(20, gop=50)
+    before = [each for each in arrivals if each.at_us < 9_300_000]
+    again_us = 9_300_000 + away_ms * 1000
+    behind = [each for each in arrivals if each.at_us >= 8_000_000]  # from the last keyframe on
+    repeated = [
+        Arrival(
+            max(each.at_us, again_us),
+            replace(each.event, pts=each.event.pts - 8000, dts=(each.event.dts or 0) - 8000),
+        )
+        for each in behind
+        if isinstance(each.event, AccessUnit)
+    ]
+    timeline = Timeline()
+    events = place(timeline, before)
+    timeline.reopened()
+    events += place(timeline, repeated)
+    for medium in Medium:
+        whole = samples(place(Timeline(), arrivals), medium)
+        assert samples(events, medium) == whole
+    assert not breaks(events)

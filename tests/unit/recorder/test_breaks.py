@@ -105,8 +105,7 @@ def test_restart_when_a_hand_over_is_under_way_then_nothing_is_lost(seed: int) -
 def test_cut_when_a_hand_over_is_under_way_then_what_is_lost_is_declared(seed: int) -> None:
     chance = random.Random(seed)
     stage = Stage(lively(70, gop=chance.choice([13, 25, 40])), restamp=bool(seed % 2))
-    # A server that counts anew for each client and repeats to it is not told from another stream.
-    stage.cached = not stage.restamp and chance.choice([False, True])
+    stage.cached = chance.choice([False, True])
     names = relay(stage, [0.0, 20.0, 40.0], overlap_s=25)
     for start_s, pair in ((20.0, names[:2]), (40.0, names[1:])):
         for name in chance.choice([pair[:1], pair[1:], pair]):
@@ -117,3 +116,17 @@ def test_cut_when_a_hand_over_is_under_way_then_what_is_lost_is_declared(seed: i
     assert stage.writers() == names
     # What both laps did not receive is lost; a frame's length either way.
     assert lost(stage, Medium.VIDEO) / 25 == pytest.approx(told_s(stage), abs=0.6)
+
+
+@pytest.mark.parametrize("gop", [13, 25, 40])
+@pytest.mark.parametrize("away_s", [0.3, 0.9, 4.0])
+def test_cut_when_the_server_restamps_and_repeats_then_nothing_is_recorded_twice(
+    gop: int, away_s: float
+) -> None:
+    stage = Stage(lively(40, gop=gop, reorder=2), restamp=True)
+    stage.lap("a1")
+    for at_s in (10.1, 20.7):
+        stage.at(at_s, partial(stage.cut, "a1", away_s))
+    stage.run(35).end()
+    for medium in Medium:
+        assert not lost(stage, medium) or any(row.discontinuity for row in stage.rows)
