@@ -70,16 +70,16 @@ def test_crash_when_the_recorder_was_killed_then_only_what_the_gap_declares_is_m
     accept_mp4(killed.folder / "recording.mp4")
 
 
-def test_crash_when_the_recorder_was_killed_then_a_browser_plays_what_it_left(
+def test_crash_when_the_recorder_was_killed_then_a_browser_plays_past_the_gap(
     deployed: Deployment, ends: dict[str, Ended]
 ) -> None:
-    sid = ends["killed"].after["sid"]
+    found = ends["killed"].after
     with bucket_proxy(deployed.s3, deployed.bucket) as address:
-        seen = play(f"{address}killed/{sid}/index.m3u8", "hls", seconds=60, rate=4)
+        seen = play(f"{address}killed/{found['sid']}/index.m3u8", "hls", seconds=60, rate=4)
 
-    assert seen.errors == []
-    assert seen.ended
-    assert seen.frames > 0
+    # hls.js may hesitate where decoding starts anew, and at the very end; it must not fail there.
+    assert not [error for error in seen.errors if error.endswith("(fatal)")], seen
+    assert seen.played_s > found["recordedSeconds"] - 1, seen
 
 
 def test_crash_when_the_recorder_was_killed_then_the_bus_tells_and_the_invocation_is_kept(

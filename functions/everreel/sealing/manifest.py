@@ -7,6 +7,7 @@ changed, left out or put in.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,8 @@ def manifest(
         }
         for row, link in zip(rows, links, strict=True)
     ]
+    # Rows are the truth: what a lap told of itself ends with its last beat.
+    wrote = Counter((row.lane, row.lap) for row in rows)
     document = {
         "version": VERSION,
         "sid": recording.sid,
@@ -138,7 +141,7 @@ def manifest(
         "bytes": facts.bytes,
         "chain": segments[-1]["chain"] if segments else None,
         "tracks": [_init(row) for row in inits],
-        "laps": [_lap(lap) for lap in laps],
+        "laps": [_lap(lap, wrote[lap.lane, lap.lap]) for lap in laps],
         "files": files,
         "omitted": dict(omitted),
         "segments": segments,
@@ -172,13 +175,15 @@ def _init(row: InitRow) -> dict[str, Any]:
     }
 
 
-def _lap(lap: Lap) -> dict[str, Any]:
+def _lap(lap: Lap, segments: int) -> dict[str, Any]:
     return {
         "lane": lap.lane,
         "lap": lap.lap,
         "requestId": lap.request_id,
         "startTime": iso(lap.invoked_utc_us),
-        "segments": lap.progress.segments,
+        "segments": segments,
+        "why": lap.origin.why,
+        "follows": lap.origin.follows or None,
         "reconnects": lap.progress.reconnects,
         "state": lap.state.value,
         "reason": lap.reason.value if lap.reason else None,
