@@ -18,7 +18,7 @@ from everreel.wiring import Wiring, rewired
 from ingest_notice.handler import handler
 from tests.contract.cloud import dynamodb, make_table, pretended_cloud
 from tests.unit.doors.memory import Context
-from tests.unit.events.lives import LIVES, PASSING, TASKS, again, events_of
+from tests.unit.events.lives import LIVES, PASSING, TASKS, again, events_of, nobody_waits
 
 T0 = 1_767_225_600_000_000
 RACERS = 8
@@ -128,13 +128,13 @@ def test_lives_when_told_by_many_at_once_in_disorder_then_each_thing_is_new_once
 ) -> None:
     events = [*events_of(again(told, variant) for variant in range(3) for told in LIVES)]
     expected = MemoryNotices()
-    with rewired(Wiring(notices=expected, clock=ManualClock(T0))):
+    with rewired(Wiring(notices=expected, clock=ManualClock(T0), **nobody_waits())):
         for event in events:
             handler(event, Context())  # type: ignore[arg-type]
     random.Random(20260101).shuffle(events)
 
     with (
-        rewired(Wiring(notices=notices, clock=ManualClock(T0))),
+        rewired(Wiring(notices=notices, clock=ManualClock(T0), **nobody_waits())),
         ThreadPoolExecutor(RACERS) as pool,
     ):
         new = sum(answer["new"] for answer in pool.map(lambda e: handler(e, Context()), events))  # type: ignore[arg-type]

@@ -8,6 +8,9 @@ from typing import Any
 
 from everreel.events.fan_in import FAILURE, FROM_LAMBDA
 from everreel.events.ports import SOURCE, Happening
+from everreel.state.lanes import MemoryLanes
+from everreel.state.memory import MemoryRecordings
+from everreel.supervisor.memory import MemoryTasks
 from tests.unit.doors.memory import NOTICE_SECRETS, SID, Deployment
 
 Json = dict[str, Any]
@@ -233,3 +236,8 @@ def events_of(told: Iterable[Json]) -> Sequence[Json]:
     """Bring several things in; gives their events in the same order."""
     deployment = Deployment()
     return [brought_in(deployment, each) for each in told]
+
+
+def nobody_waits() -> dict[str, Any]:
+    """Give the parts that look for whoever waits for a lap: there is nobody."""
+    return {"recordings": MemoryRecordings(), "lanes": MemoryLanes(), "tasks": MemoryTasks()}

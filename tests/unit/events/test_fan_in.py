@@ -11,10 +11,7 @@ from everreel.errors import InvalidRequest, StateUnavailable
 from everreel.events.facts import Facts, facts_of
 from everreel.events.own import HEARD
 from everreel.events.ports import Happening
-from everreel.state.lanes import MemoryLanes
-from everreel.state.memory import MemoryRecordings
 from everreel.state.notices import MemoryNotices, Notice
-from everreel.supervisor.memory import MemoryTasks
 from everreel.wiring import Wiring, rewired
 from ingest_notice.handler import handler
 from tests.unit.doors.memory import SID, Context, Deployment
@@ -32,6 +29,7 @@ from tests.unit.events.lives import (
     again,
     died,
     events_of,
+    nobody_waits,
     on_bus,
 )
 
@@ -195,11 +193,6 @@ class Away(MemoryNotices):
         if self.requests % 3 == 2:
             raise StateUnavailable("the answer is lost")
         return new
-
-
-def nobody_waits() -> dict[str, Any]:
-    """Give the parts that look for whoever waits for a lap: there is nobody."""
-    return {"recordings": MemoryRecordings(), "lanes": MemoryLanes(), "tasks": MemoryTasks()}
 
 
 def test_table_when_it_is_away_then_the_event_fails_and_its_repeat_is_kept() -> None:
