@@ -279,7 +279,7 @@ class Loop:
             heart.relieved.wait(self._settings.give_way_s)
         elif not segment.whole:
             self._cutting.yielding.wait(k, self._leaving, self._settings.give_way_s / 4)
-        elif self._in_turn_s:
+        elif self._in_turn_s and not self._uploads.behind:
             self._leaving.wait(self._in_turn_s)
 
     def _is_over(self, segment: Segment) -> bool:

@@ -52,6 +52,11 @@ class UploadQueue(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
         self._thread.start()
 
+    @property
+    def behind(self) -> bool:
+        """Whether more waits than what is being stored."""
+        return len(self._items) > 1
+
     def put(self, item: Item, *, wait_s: float) -> None:
         """Queue an item; wait for room at most `wait_s` seconds.
 
