@@ -3,12 +3,11 @@
 import json
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from infra.logs import log_group
@@ -35,57 +34,7 @@ LOGGED = {
     "authorizerError": "$context.authorizer.error",
 }
 
-KEY_LENGTH = 40
 ANSWER_REMEMBERED = Duration.seconds(60)
-
-
-class ApiKeys(Construct):
-    """The secret with the key that callers present; made here, readable by the authorizer alone."""
-
-    def __init__(self, scope: Construct, name: str) -> None:
-        super().__init__(scope, name)
-        self.secret = secrets.Secret(
-            self,
-            "Secret",
-            description="Key of everreel's HTTP API: callers send `Authorization: Bearer <secret>`",
-            generate_secret_string=secrets.SecretStringGenerator(
-                secret_string_template=json.dumps({"id": "default"}),
-                generate_string_key="secret",
-                exclude_punctuation=True,
-                password_length=KEY_LENGTH,
-            ),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        acknowledge(
-            self.secret,
-            "SMG4",
-            "Callers hold this key: a rotation that does not tell them locks them out. It is "
-            "replaced by hand, see docs/deploying.md.",
-        )
-
-
-class NoticeSecrets(Construct):
-    """The secret with which vendors sign; made with a text that nobody knows, so none gets in."""
-
-    def __init__(self, scope: Construct, name: str) -> None:
-        super().__init__(scope, name)
-        self.secret = secrets.Secret(
-            self,
-            "Secret",
-            description='What vendors sign notices with: {"agora": "<secret>", "tencent": "<key>"}',
-            generate_secret_string=secrets.SecretStringGenerator(
-                secret_string_template=json.dumps({}),
-                generate_string_key="agora",
-                exclude_punctuation=True,
-                password_length=KEY_LENGTH,
-            ),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        acknowledge(
-            self.secret,
-            "SMG4",
-            "The vendor's console holds the other copy: it is replaced by hand in both places.",
-        )
 
 
 class Api(Construct):

@@ -6,7 +6,7 @@ from aws_cdk import CfnOutput, Stack, Tags
 from aws_cdk import aws_lambda_destinations as destinations
 from constructs import Construct
 
-from infra.api import Api, ApiKeys, NoticeSecrets
+from infra.api import Api
 from infra.artifacts import Artifacts
 from infra.bus import Bus
 from infra.functions import LiveFunction, Surroundings, memory_mb
@@ -26,8 +26,8 @@ from infra.registry import (
     VERIFIER,
     FunctionRow,
 )
+from infra.secrets import AGORA_KEY, API_KEYS, NOTICE_SECRETS, KeptSecret
 from infra.storage import INDEX, UNSEALED, Storage
-from infra.vendors import AgoraKey
 from infra.watch import Watch
 from infra.workflow import LANE, SUPERVISION, Workflow, machine_arn
 
@@ -59,9 +59,9 @@ class EverreelStack(Stack):
         self._parameters = parameters
         self._storage = Storage(self, "Storage", parameters)
         self._bus = Bus(self, "Bus")
-        self._keys = ApiKeys(self, "ApiKeys")
-        self._notice_secrets = NoticeSecrets(self, "NoticeSecrets")
-        self._agora_key = AgoraKey(self, "AgoraKey")
+        self._keys = KeptSecret(self, API_KEYS)
+        self._notice_secrets = KeptSecret(self, NOTICE_SECRETS)
+        self._agora_key = KeptSecret(self, AGORA_KEY)
         self._artifacts = Artifacts(self, "Layers", parameters)
         self._functions: dict[str, LiveFunction] = {}
         self._make_functions()
