@@ -53,6 +53,9 @@ LONGEST_BURST_S = 20
 SPARE_S = 5.0
 """Kept of a function's time to write down how the lap ended."""
 
+LOOKS_PER_S = 1.6
+"""Of the time to drain, looks half a second apart take four fifths: the rest is for the store."""
+
 LONGEST_DRAIN_S = 120.0
 """How long a store that does not answer is waited for at the end, if the function has the time."""
 
@@ -278,9 +281,13 @@ class Loop:
         if 0 <= heart.heir_k <= k:
             heart.relieved.wait(self._settings.give_way_s)
         elif not segment.whole:
-            self._cutting.yielding.wait(k, self._leaving, self._settings.give_way_s / 4)
+            looks = round(LOOKS_PER_S * (self._settings.drain_s - SPARE_S))
+            poll_s = self._settings.give_way_s / 4
+            self._cutting.yielding.wait(k, self._leaving, poll_s, looks)
         elif self._in_turn_s and not self._uploads.behind:
             self._leaving.wait(self._in_turn_s)
+        if self._uploads.abandoned:
+            raise StoreTooSlow("the lap ended while another one was given precedence")
 
     def _is_over(self, segment: Segment) -> bool:
         fenced = self._heart.fenced

@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 POLL_S = 0.5
 """Between looks at the other laps."""
 
-LEAVING_POLLS = 24
-"""Looks of a lap that leaves for somebody who has the bucket that it leaves in."""
-
 SETTLE_S = 3.0
 """What a lap tells later than this after our break, it tells in knowledge of its own, if it has
 any: timelines judge an interruption for up to two seconds."""
@@ -173,7 +170,7 @@ class Yielding:
         self._limit_s = limit_s
         self._pause = threading.Event()
 
-    def wait(self, k: int, leaving: threading.Event, poll_s: float) -> None:
+    def wait(self, k: int, leaving: threading.Event, poll_s: float, looks: int) -> None:
         """Wait while somebody else is likely to commit bucket `k`, of which we have a part.
 
         One that leaves leaves the bucket to those that stay; of those that stop at the same time
@@ -183,10 +180,11 @@ class Yielding:
             k: number of the bucket.
             leaving: the lap ends and has less time for it.
             poll_s: seconds between looks.
+            looks: of a lap that leaves.
         """
         until_s = self._clock.monotonic() + self._limit_s
-        patience = LEAVING_POLLS
-        while patience and self._likely(k) and self._clock.monotonic() < until_s:
+        patience = looks
+        while patience > 0 and self._likely(k) and self._clock.monotonic() < until_s:
             patience -= leaving.is_set()
             self._pause.wait(poll_s)
 

@@ -53,6 +53,11 @@ class UploadQueue(Generic[Item]):
         self._thread.start()
 
     @property
+    def abandoned(self) -> bool:
+        """Whether the lap ended without waiting any longer: nothing may be stored after it."""
+        return self._abandoned
+
+    @property
     def behind(self) -> bool:
         """Whether more waits than what is being stored."""
         return len(self._items) > 1

@@ -56,5 +56,7 @@ def test_part_of_a_bucket_when_another_lap_stops_too_then_its_whole_one_goes_fir
     finder = Finder(Landmarks(), Timeline(), stage.clock, shared_clock=True)
     leaving = threading.Event()
     leaving.set()
-    Yielding(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 10.0).wait(K, leaving, 0.0)
+    Yielding(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 10.0).wait(
+        K, leaving, 0.0, 24
+    )
     assert (recordings.segment(SID, K) is None) == kept

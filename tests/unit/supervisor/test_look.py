@@ -76,7 +76,7 @@ def test_lap_when_it_confirms_then_looks_become_steady() -> None:
     beating(world, 1, 700)
     world.at(700, partial(world.end, Reason.IDLE))
     assert world.watch() is Action.SEAL
-    assert world.look_times() == [5, 65, 125, 215, 335, 455, 575, 695, 815]
+    assert world.look_times() == [5, 65, 125, 215, 335, 515, 815]
     assert not world.buried
 
 
