@@ -120,7 +120,13 @@ def test_network_when_a_connection_breaks_then_the_lap_comes_back_and_nothing_is
     assert lap.outcome.reason is Reason.STOPPED
     assert lap.outcome.progress.reconnects >= (0 if name == "hls" else 1)
     for verdict in verdicts:
-        assert verdict.exact, (verdict, lap.holes)
+        if (name, fault) == ("http-flv", "broken"):
+            # Where a server repeats what it keeps, less than half a second that it does not keep
+            # is no break (docs/time.md); which frames those are depends on when it was cut.
+            assert [*verdict.doubled, *verdict.reordered, *verdict.foreign] == [], str(verdict)
+            assert len(verdict.lost) < 24, str(verdict)
+        else:
+            assert verdict.exact, (verdict, lap.holes)
     if name == "hls":
         assert len(pieces) == 1  # the playlist still lists what was missed
     elif len(pieces) == 1:
