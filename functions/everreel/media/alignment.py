@@ -89,11 +89,11 @@ class Alignment:
         waited_us = now_us - (self._since_us or 0)
         if waited_us < REFERENCE_WAIT_US:
             return False  # what a server had in store still arrives, all of it late
+        if waited_us < REPORT_WAIT_US and not self._reported():
+            return False
         if all(track.aligned for track in self._tracks.values()):
             least = self._least_delays(held)
             if len(least) == len(self._tracks):
-                if waited_us < REPORT_WAIT_US and not self._reported():
-                    return False
                 self._claimed = self._believe(least)
                 if not self._claimed and waited_us < DOUBT_WAIT_US:
                     return False

@@ -37,10 +37,12 @@ FRAME_US = 40_000
 """Least distance to the last unit when a reset clock goes on."""
 
 REFERENCE_WAIT_US = 1_500_000
-"""How long tracks with clocks of their own wait for a common reference before arrival decides."""
+"""How long tracks with clocks of their own wait in any case: what a server had in store is late."""
 
-REPORT_WAIT_US = 6_000_000
-"""How long they wait for what the senders measure: a server's promise is off by a few frames."""
+REPORT_WAIT_US = 8_000_000
+"""How long they wait for what the senders measure: a server's promise is off by a few frames.
+
+Reports come within 6.2 s of each other (5 s times 1.5, divided by e - 1.5; RFC 3550 §6.3.1)."""
 
 DOUBT_WAIT_US = 9_000_000
 """How long they wait for a better one if arrival contradicts it: two reports come within this."""

@@ -79,15 +79,17 @@ class SessionClock:
 
     The RTP-Info of the PLAY reply gives every track the same origin before its first unit; without
     it, sender reports give NTP times. Reports after RTP-Info are moved onto its origin, so that the
-    clock never jumps. If only some tracks can be tied, only those get references.
+    clock never jumps. A track that RTP-Info left out is tied by its report once another one has
+    told how the two clocks lie.
     """
 
-    __slots__ = ("_origin_us", "_tracks")
+    __slots__ = ("_early", "_origin_us", "_tracks")
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         """Serve these tracks."""
         self._tracks = tracks
         self._origin_us: int | None = None
+        self._early: list[tuple[Track, int, int]] = []
 
     def rtp_info(self, header: str) -> None:
         """Note at which time stamp each track starts. Source: RFC 2326 §12.33."""
@@ -119,10 +121,18 @@ class SessionClock:
                 since = _distance(ticks, track.rtp_time) * 1_000_000 // track.clock_rate
                 self._origin_us = ntp_us - since
             elif any(other.rtp_time is not None for other in self._tracks):
-                return []  # the clock is RTP-Info's, and where this track lies on it is not known
+                # The clock is RTP-Info's, and where this track lies on it is not known yet. Its
+                # next report may be six seconds away.
+                self._early = [entry for entry in self._early if entry[0] is not track]
+                self._early.append((track, ticks, ntp_us))
+                return []
             else:
                 self._origin_us = 0
-        return track.receiver.reference(ticks, ntp_us - self._origin_us)
+        events: list[SourceEvent] = []
+        for other, early_ticks, early_us in self._early:
+            events += other.receiver.reference(early_ticks, early_us - self._origin_us)
+        self._early = []
+        return events + track.receiver.reference(ticks, ntp_us - self._origin_us)
 
     def _track_of(self, url: str, index: int, count: int) -> Track | None:
         """Find the track a row of RTP-Info is about: servers write its URL in many ways."""

@@ -222,9 +222,9 @@ def test_tracks_with_random_offsets_when_referenced_then_they_are_in_step(
 
 
 def test_tracks_with_random_offsets_when_never_referenced_then_arrival_aligns_them() -> None:
-    events = place(Timeline(), rtp(4, video_zero=123, audio_zero=2**31))
+    events = place(Timeline(), rtp(10, video_zero=123, audio_zero=2**31))
     video, audio = samples(events), samples(events, Medium.AUDIO)
-    assert (len(video), len(audio)) == (100, 187)
+    assert (len(video), len(audio)) == (250, 468)
     assert abs(video[0].pts_us - audio[0].pts_us) <= 50_000
 
 
@@ -294,6 +294,23 @@ def test_server_whose_claim_is_a_few_frames_off_when_its_report_comes_then_that_
     )
     assert in_step(events) <= 25
     assert len(samples(events)) == 150
+
+
+def test_server_that_promises_nothing_when_its_reports_come_late_then_they_decide_not_arrival() -> (
+    None
+):
+    arrivals = rtp(8, video_zero=0, audio_zero=0)
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    # MPEG-TS brings the sound 160 ms after the picture that it belongs to.
+    rest = [
+        Arrival(a.at_us + 160_000 * (a.event.medium is Medium.AUDIO), a.event)
+        for a in arrivals
+        if isinstance(a.event, AccessUnit)
+    ]
+    report = claimed(6_100_000, 6_000_000, 6_000_000)
+    events = place(Timeline(), [*formats, *sorted([*rest, *report], key=lambda a: a.at_us)])
+    assert in_step(events) <= 25
+    assert len(samples(events)) == 200
 
 
 def test_server_that_sends_its_backlog_at_once_when_its_claim_is_right_then_it_is_believed() -> (

@@ -110,6 +110,17 @@ def test_receive_when_sender_reports_follow_rtp_info_then_the_clock_does_not_jum
     assert second == [ClockReference(Medium.AUDIO, 84_000, 1_000_000)]
 
 
+def test_receive_when_rtp_info_leaves_a_track_out_then_its_early_report_ties_it():
+    parser = playing(rtp_info=f"url={URL}/trackID=0;seq=1;rtptime=9000")
+    parser.receive(picture(1, 9000) + sound(7, 48_000))
+    ntp = 3_900_000_000 << 32
+    assert parser.receive(framed(3, sender_report(84_000, ntp, ssrc=7))) == []
+    assert parser.receive(framed(1, sender_report(99_000, ntp))) == [
+        ClockReference(Medium.AUDIO, 84_000, 1_000_000),
+        ClockReference(Medium.VIDEO, 99_000, 1_000_000),
+    ]
+
+
 def test_receive_when_there_is_no_rtp_info_then_sender_reports_give_the_clock():
     parser = playing(rtp_info="")
     events = parser.receive(picture(1, 5) + framed(1, sender_report(5, 1 << 32)))
