@@ -6,25 +6,34 @@ from everreel.media.tolerances import ROUNDING_US
 
 
 class Entrance:
-    """Lets samples pass until the first that the joining lap is to keep."""
+    """Lets samples pass until the first that the joining lap is to keep.
 
-    def __init__(self, place: Place, target_us: int) -> None:
-        """Enter at `place` a recording whose segments begin every `target_us` microseconds."""
+    Attributes:
+        after_k: numbers begin behind it.
+        late: others have the bucket in which it begins from an earlier keyframe on.
+    """
+
+    def __init__(self, place: Place, target_us: int, after_k: int) -> None:
+        """Enter at `place` a recording whose segments begin every `target_us` microseconds.
+
+        Args:
+            place: where to enter.
+            target_us: length of a bucket.
+            after_k: the newest segment that is stored, or that we have made ourselves.
+        """
         self.place = place
+        self.after_k = after_k
+        self.late = place.end_us is None
         self._target_us = target_us
-        self._passed: int | None = None
 
     def too_early(self, sample: Sample) -> bool:
         """Tell whether decoding must not begin with this sample, because others have it."""
         place = self.place
         if place.end_us is not None:
             return sample.pts_us < place.end_us - ROUNDING_US
-        bucket = bounds.bucket(sample.pts_us, self._target_us)
-        known = bucket + place.shift_k <= place.after_k
-        early = self._passed is None or bucket == self._passed or known
-        if early:
-            self._passed = bucket
-        return early
+        known = bounds.bucket(sample.pts_us, self._target_us) + place.shift_k <= self.after_k
+        self.late &= not known  # the next bucket is seen from its beginning
+        return known
 
     def gap(self, start_us: int) -> Gap | None:
         """Write down what is missing before a beginning at `start_us`."""

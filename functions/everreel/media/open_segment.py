@@ -22,12 +22,15 @@ class OpenSegment:
         "gap",
         "independent",
         "k",
+        "stand_in",
         "start_us",
         "units",
         "whole",
     )
 
-    def __init__(self, k: int, start_us: int, formats: dict[Medium, TrackFormat]) -> None:
+    def __init__(
+        self, k: int, start_us: int, formats: dict[Medium, TrackFormat], *, stand_in: bool
+    ) -> None:
         """Start bucket `k` at `start_us` of the recording timeline."""
         self.k = k
         self.start_us = start_us
@@ -37,6 +40,7 @@ class OpenSegment:
         self.gap: Gap | None = None
         self.independent = True
         self.whole = True
+        self.stand_in = stand_in
         self.bytes = 0
 
     def add(self, sample: Sample) -> None:
@@ -76,6 +80,7 @@ class OpenSegment:
             gap=self.gap,
             independent=self.independent,
             whole=self.whole and bool(next_pts),
+            stand_in=self.stand_in,
             next_pts_us=next_pts,
         )
 

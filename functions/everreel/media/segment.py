@@ -83,9 +83,10 @@ class Place:
             video and for audio: they differ where tracks have clocks of their own (RTP).
         after_k: the first segment's number must be higher.
         shift_k: by how much numbers run ahead of buckets.
-        end_us: None while others record on: begin where a bucket does, so that the first segment
-            is whole and the same as theirs. Otherwise nobody has media from here on: begin with
-            the first keyframe that is not earlier and write down what is missing.
+        end_us: None while others record on and have what is not stored: begin with the first
+            keyframe, as a stand-in for them until the next bucket begins. Otherwise nobody has
+            media from here on: begin with the first keyframe that is not earlier and write down
+            what is missing.
         exact: the zero is the source's own, so that media may go on without a seam.
     """
 
@@ -131,6 +132,8 @@ class Segment:
             and was cut by force).
         whole: nothing that was sent before the next segment is missing at its end; False where a
             break or the lap's end cut it short, so that another lap may have more of it.
+        stand_in: a lap that joined others within this bucket begins it late: it is worth storing
+            only if none of those that have it from its beginning lives to store it.
         next_pts_us: per medium the presentation time at which its next segment begins (video: of
             the next keyframe; audio: of its next sample), absent before a break or at the end: the
             writer lets the last sample of the track last until then.
@@ -145,6 +148,7 @@ class Segment:
     gap: Gap | None = None
     independent: bool = True
     whole: bool = True
+    stand_in: bool = False
     next_pts_us: dict[Medium, int] = field(default_factory=dict)
 
     @property

@@ -32,7 +32,7 @@ class Segmenter:
     Attributes:
         origin_us: output clock at recording timeline 0; a joining lap is given its recording's.
         first_k: number of the first segment begun, -1 before that.
-        entered_k: the same since it joined last.
+        entered_k: the first that it has from its beginning since it joined last, -1 before that.
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         received_us: recording timeline position of the newest sample taken.
         dropped: units left out because decoding could not start with them, per medium.
@@ -89,7 +89,7 @@ class Segmenter:
         """Take up a recording that others began."""
         self.origin_us, self.audio_origin_us = place.origin_us, place.audio_origin_us
         self.shift_k, self.entered_k = place.shift_k, -1
-        self._entrance = Entrance(place, self._target_us)
+        self._entrance = Entrance(place, self._target_us, max(place.after_k, self._last_k))
 
     def owes(self, heir_k: int) -> bool:
         """Tell whether a segment before bucket `heir_k` is not yet complete."""
@@ -200,7 +200,7 @@ class Segmenter:
 
     def _enter(self, entrance: Entrance, start_us: int) -> None:
         self._entrance = None
-        self._last_k = max(self._last_k, entrance.place.after_k)
+        self._last_k = entrance.after_k
         self._resumed = not entrance.seamless(start_us)
         self._ended_us = entrance.place.end_us or 0
         self._next_gap = entrance.gap(start_us)
@@ -208,6 +208,7 @@ class Segmenter:
     def _begin(self, samples: list[Sample]) -> None:
         """Open a segment that starts with the first of `samples`."""
         first = samples[0]
+        late = self._entrance is not None and self._entrance.late
         if self._entrance is not None:
             self._enter(self._entrance, first.pts_us)
         if self.origin_us is None:
@@ -215,10 +216,8 @@ class Segmenter:
             for sample in samples:
                 sample.pts_us -= self.origin_us
                 sample.dts_us -= self.origin_us
-        self._open = self._new(first.pts_us)
+        self._open = self._new(first.pts_us, late=late)
         self._epoch_us = bounds.sound_from(first.pts_us)
-        self.first_k = self.first_k if self.first_k >= 0 else self._open.k
-        self.entered_k = self.entered_k if self.entered_k >= 0 else self._open.k
         self._open.discontinuity = self._resumed or self._closing is not None
         self._open.gap, self._next_gap = self._gap_before(first.pts_us), None
         self._changed.clear()
@@ -241,15 +240,16 @@ class Segmenter:
             return None
         return Gap(known.cause if known else self._cause, self._ended_us, missing_us)
 
-    def _new(self, start_us: int) -> OpenSegment:
-        last_k = self._last_k
-        if self._open is not None:
-            last_k = max(last_k, self._open.k)
-        elif self._closing is not None:
+    def _new(self, start_us: int, *, late: bool = False) -> OpenSegment:
+        last_k = max(self._last_k, self.open_k)
+        if self._closing is not None:
             last_k = max(last_k, self._closing.segment.k)
         bucket = bounds.bucket(start_us, self._target_us)
         self.shift_k = max(self.shift_k, last_k + 1 - bucket)
-        return OpenSegment(bucket + self.shift_k, start_us, dict(self._formats))
+        begun = OpenSegment(bucket + self.shift_k, start_us, dict(self._formats), stand_in=late)
+        self.first_k = self.first_k if self.first_k >= 0 else begun.k
+        self.entered_k = self.entered_k if late or self.entered_k >= 0 else begun.k
+        return begun
 
     def _outgrown(self, current: OpenSegment, sample: Sample) -> bool:
         """Tell whether a segment that may be cut here has to be."""

@@ -11,8 +11,8 @@ from everreel.media.landmarks import Landmarks, Mark
 from everreel.media.segment import Break, Sample, Segment, TimelineEvent
 from everreel.media.segmenter import Segmenter
 from everreel.media.timeline import Timeline
-from everreel.recorder.join import Joining, Succession
-from everreel.recorder.place import Finder
+from everreel.recorder.join import POLL_S, Joining, Succession
+from everreel.recorder.place import Finder, placed
 from everreel.recorder.resync import Resync, Verdict, Yielding
 from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Progress, Recording
@@ -54,6 +54,9 @@ class Cutting:
         self._joining = self._join() if order.follows else None
         self._resync: Resync | None = None
         self._silent = False
+        self._width = recording.options.reliability.width
+        self._free = False
+        self._counted_s = -POLL_S
         self._succession = Succession(order, recordings) if order.relieves else None
         self.yielding = Yielding(order, self._finder, recordings, clock, 2 * segment_s + 10.0)
 
@@ -86,6 +89,8 @@ class Cutting:
     def close(self, rest: list[TimelineEvent], heir_k: int) -> Sequence[Segment]:
         """Cut the rest and close what is open, but for what a successor has from `heir_k` on."""
         segments = self.feed(rest)
+        if heir_k >= 0 and not self._in_step():
+            heir_k = -1  # it is dead, and what it would have stored is ours to store
         if self._resync is not None:
             left = Verdict(None, [])
             segments += self._go_on(self._resync.end() if heir_k < 0 else left)
@@ -113,6 +118,28 @@ class Cutting:
         if self._succession is not None and self._resync is None:
             self._succession.tend(self.segmenter.entered_k, passed_k)
 
+    def may_leave(self) -> bool:
+        """Tell whether as many others as are to record have all that we have not stored yet.
+
+        The one that relieves us need not be enough: another may have died meanwhile.
+        """
+        now_s = self._clock.monotonic()
+        if not self._free and now_s - self._counted_s >= POLL_S:
+            self._counted_s = now_s
+            self._free = self._in_step() >= self._width
+        return self._free
+
+    def _in_step(self) -> int:
+        """Count the other laps that have what we are building; as many as it takes if unknown."""
+        sid, open_k = self._order.sid, self.segmenter.open_k
+        try:
+            others = placed(self._finder, self._recordings.recent_laps(sid), self._order)
+        except EverreelError as error:
+            log.warning("the other laps cannot be asked: %s", error.message)
+            return self._width
+        begun = [lap.progress.entered_k for lap in others if lap.progress.entered_k >= 0]
+        return sum(k <= open_k or open_k < 0 for k in begun)
+
     def tell(self, progress: Progress) -> Progress:
         """Add what another lap needs to find its place; one without a place tells no `open_k`."""
         marks = self._marks  # first: numbers may be newer than the landmarks, never older
@@ -121,6 +148,7 @@ class Cutting:
         told = replace(
             progress,
             open_k=-1 if self._resync is not None else segmenter.open_k,
+            entered_k=segmenter.entered_k,
             shift_k=segmenter.shift_k,
             marks=marks,
         )

@@ -139,8 +139,7 @@ class Joining:
             zeros = finder.by_source_clock(lap.progress, near_us)
         if zeros is None:
             return False  # no exact place while somebody records: wait for it, or for his end
-        after_k = max(lap.progress.open_k, -1 if last is None else last.k)
-        self.place = Place(*zeros, after_k, lap.progress.shift_k)
+        self.place = Place(*zeros, -1 if last is None else last.k, lap.progress.shift_k)
         return True
 
     def _take_over(self, lap: Lap | None, last: SegmentRow | None) -> bool:

@@ -109,6 +109,7 @@ class Loop:
         self._note = ""
         self._reopens = 0
         self._stop_s = 0.0
+        self._entered_k = -1
         self._leaving = threading.Event()
         self._stopped = False
         self._timeline = Timeline()
@@ -237,7 +238,8 @@ class Loop:
             self._leave_s, self._settings.drain_s / 2
         ):
             return Reason.LAP_LIMIT
-        if self._heart.relieved.is_set() and not self._segmenter.owes(self._heart.heir_k):
+        relieved = self._heart.relieved.is_set() and not self._segmenter.owes(self._heart.heir_k)
+        if relieved and self._cutting.may_leave():
             return Reason.HANDED_OVER
         if now_s - self._media_at_s >= self._idle_s:
             return Reason.IDLE
@@ -270,20 +272,23 @@ class Loop:
         if not timed:
             self._let_go_of_the_silent()
         self._cutting.tend(self._publisher.passed_k)
+        if self._entered_k != self._segmenter.entered_k:
+            self._entered_k = self._segmenter.entered_k
+            self._heart.now()  # the laps beside us may rely on it
 
     def _give_way(self, segment: Segment) -> None:
         """Let others commit a bucket first that they have as well; on the upload thread.
 
-        The successor, so that we may go; whoever has it whole, if ours is cut short; and of laps
+        Whoever has it whole, if ours is only a part; the successor, so that we may go; and of laps
         side by side the one whose turn it is, which follows from the lane alone.
         """
         heart, k = self._heart, segment.k
-        if 0 <= heart.heir_k <= k:
-            heart.relieved.wait(self._settings.give_way_s)
-        elif not segment.whole:
+        if segment.stand_in or not segment.whole:
             looks = round(LOOKS_PER_S * (self._settings.drain_s - SPARE_S))
             poll_s = self._settings.give_way_s / 4
-            self._cutting.yielding.wait(k, self._leaving, poll_s, looks)
+            self._cutting.yielding.wait(segment, self._leaving, poll_s, looks)
+        elif 0 <= heart.heir_k <= k:
+            heart.relieved.wait(self._settings.give_way_s)
         elif self._in_turn_s and not self._uploads.behind:
             self._leaving.wait(self._in_turn_s)
         if self._uploads.abandoned:
@@ -371,7 +376,8 @@ class Loop:
         )
         told = self._cutting.tell(progress)
         waiting = (each.segment for each in self._uploads.waiting)  # last: what was open may be due
-        return replace(told, due=tuple(each.k for each in waiting if each.whole)[-DUE:])
+        due = tuple(each.k for each in waiting if each.whole and not each.stand_in)
+        return replace(told, due=due[-DUE:])
 
 
 def wanted(events: Sequence[SourceEvent], subscribe: Subscribe) -> Sequence[SourceEvent]:

@@ -96,10 +96,10 @@ class Publisher:
         if not self._origin_fixed:
             self.origin_utc_us = self._recordings.set_origin(self._sid, self.origin_utc_us)
             self._origin_fixed = True
-        if self._is_taken(item.segment.k):
+        if self._is_taken(item.segment):
             return
         self.give_way(item.segment)
-        if self._is_taken(item.segment.k):
+        if self._is_taken(item.segment):
             return
         if self.is_over(item.segment):
             log.info("segment %d lies behind the end of the recording", item.segment.k)
@@ -119,11 +119,12 @@ class Publisher:
             self.on_first_commit()
         self._show(row)
 
-    def _is_taken(self, k: int) -> bool:
+    def _is_taken(self, segment: "Segment") -> bool:
         """Tell whether a lap beside us had a bucket first; then there is nothing to store."""
-        if not self._stands_by or self._recordings.segment(self._sid, k) is None:
+        beside = self._stands_by or segment.stand_in
+        if not beside or self._recordings.segment(self._sid, segment.k) is None:
             return False
-        self._pass(k)
+        self._pass(segment.k)
         return True
 
     def _pass(self, k: int) -> None:

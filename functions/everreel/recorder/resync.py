@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
-from everreel.media.segment import Break, Place, Sample, TimelineEvent
+from everreel.media.segment import Break, Place, Sample, Segment, TimelineEvent
 from everreel.media.tolerances import ROUNDING_US
 from everreel.recorder.place import Finder, placed
 from everreel.state.ports import Recordings
@@ -170,26 +170,26 @@ class Yielding:
         self._limit_s = limit_s
         self._pause = threading.Event()
 
-    def wait(self, k: int, leaving: threading.Event, poll_s: float, looks: int) -> None:
-        """Wait while somebody else is likely to commit bucket `k`, of which we have a part.
+    def wait(self, segment: Segment, leaving: threading.Event, poll_s: float, looks: int) -> None:
+        """Wait while somebody else is likely to commit a bucket of which we have a part.
 
         One that leaves leaves the bucket to those that stay; of those that stop at the same time
         none has more of it, which their rows soon tell.
 
         Args:
-            k: number of the bucket.
+            segment: the part.
             leaving: the lap ends and has less time for it.
             poll_s: seconds between looks.
             looks: of a lap that leaves.
         """
         until_s = self._clock.monotonic() + self._limit_s
         patience = looks
-        while patience > 0 and self._likely(k) and self._clock.monotonic() < until_s:
+        while patience > 0 and self._likely(segment) and self._clock.monotonic() < until_s:
             patience -= leaving.is_set()
             self._pause.wait(poll_s)
 
-    def _likely(self, k: int) -> bool:
-        sid = self._order.sid
+    def _likely(self, segment: Segment) -> bool:
+        sid, k = self._order.sid, segment.k
         try:
             if next(iter(self._recordings.segments(sid, after=k - 1)), None) is not None:
                 return False
@@ -198,7 +198,12 @@ class Yielding:
             log.warning("the other laps cannot be asked: %s", error.message)
             return False
         others = placed(self._finder, laps, self._order)
-        return any(lap.progress.open_k >= 0 or k in lap.progress.due for lap in others)
+        if segment.stand_in:  # any part that begins earlier is better, however it ends
+            return any(0 <= lap.progress.entered_k <= k for lap in others)
+        told = [lap.progress for lap in others]
+        return any(
+            k in each.due or (each.open_k >= 0 and 0 <= each.entered_k <= k) for each in told
+        )
 
     def is_over(self, start_us: int, fenced: threading.Event) -> bool:
         """Tell whether a lap beside us ended the recording before `start_us`: it was stopped first.

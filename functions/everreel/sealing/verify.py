@@ -116,15 +116,16 @@ class _Verification:
         self._read_segments()
         self._check_playlists(document.get("segmentSeconds"))
         self._check_files()
+        laps: set[tuple[object, object]] = set(self._writers)
         if self._manifest and report.complete:
-            check_laps(self._manifest, list(self._writers.values()), report)
+            laps = check_laps(self._manifest, list(self._writers.values()), report)
         gaps = self._manifest.gaps if self._manifest else []
         report.span_us = claim_span_us(self._claims, gaps)
         if not report.complete:
             report.span_us = report.end_us - report.begin_us
         report.writers = [self._writers[writer] for writer in sorted(self._writers)]
         if report.complete:
-            self._check_strays()
+            self._check_strays(laps)
         self._note_checked()
         return report
 
@@ -352,7 +353,7 @@ class _Verification:
             body = self._store.get(self._folder + names.MPD)
             check_mpd(body, self._claims, self._places, self._inits, self._report)
 
-    def _check_strays(self) -> None:
+    def _check_strays(self, laps: set[tuple[object, object]]) -> None:
         """Tell of objects in the folder that are not part of the recording."""
         known = {claim.key for claim in self._claims}
         fixed = {names.MANIFEST, names.INDEX, names.LIVE, names.MPD, names.MP4, names.POSTER}
@@ -363,7 +364,7 @@ class _Verification:
             if name in known or name in fixed:
                 continue
             words = segment_words(name)
-            if words is not None and (words[1], words[2]) in self._writers:
+            if words is not None and (words[1], words[2]) in laps:
                 text = "left over: a lap stored it and could not commit it; nothing plays it"
                 self._report.remark(Trouble.FOREIGN, name, text, words[0])
             elif name.startswith("segments/"):

@@ -151,12 +151,15 @@ def claim_span_us(segments: Sequence[SegmentClaim], gaps: Sequence[GapClaim]) ->
     return end_us - begin_us
 
 
-def check_laps(claim: ManifestClaim, writers: Sequence[Writer], report: Report) -> None:
-    """Hold what the laps say they wrote against what is theirs."""
+def check_laps(
+    claim: ManifestClaim, writers: Sequence[Writer], report: Report
+) -> set[tuple[object, object]]:
+    """Hold what the laps say they wrote against what is theirs; return their lanes and numbers."""
     found: dict[tuple[object, object], Writer]
     found = {(writer.lane, writer.lap): writer for writer in writers}
     laps = claim.document.get("laps")
     lost = claim.document.get("missing")
+    known = set(found)
     for lap in laps if isinstance(laps, list) else []:
         if not isinstance(lap, dict):
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, "laps: this is no lap")
@@ -164,6 +167,8 @@ def check_laps(claim: ManifestClaim, writers: Sequence[Writer], report: Report) 
         for field in sorted(_LAP_FIELDS - lap.keys()):
             text = f"a lap does not tell its {field}"
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, text)
+        if isinstance(lap.get("lane"), str) and isinstance(lap.get("lap"), int):
+            known.add((lap["lane"], lap["lap"]))
         writer = found.get((lap.get("lane"), lap.get("lap")))
         if writer is not None:
             writer.state, writer.reason = str(lap.get("state") or ""), str(lap.get("reason") or "")
@@ -176,6 +181,7 @@ def check_laps(claim: ManifestClaim, writers: Sequence[Writer], report: Report) 
                 f"lap {lap.get('lane')}{lap.get('lap')} says it wrote {lap.get('segments')} "
                 f"segments, {segments} are its own",
             )
+    return known
 
 
 def declared_inits(document: dict[str, Any]) -> dict[int, dict[str, Any] | None]:

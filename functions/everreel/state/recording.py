@@ -218,6 +218,8 @@ class Progress:
         recorded_us: media committed by this lap; laps add up to what the recording holds, because
             every bucket has one owner.
         open_k: number of the segment being built, -1 if none is.
+        entered_k: the first segment that it has from its beginning, since it found its place; -1
+            before. Once all before it are stored, any other lap may die and nothing is lost.
         due: numbers of the newest whole segments that it is about to commit, unless others do.
         shift_k: by how much numbers run ahead of buckets, because of breaks within a bucket.
         marks: the newest landmarks of each medium on the recording timeline: by them a joining lap
@@ -238,6 +240,7 @@ class Progress:
     note: str = ""
     recorded_us: int = 0
     open_k: int = -1
+    entered_k: int = -1
     due: tuple[int, ...] = ()
     shift_k: int = 0
     marks: tuple[tuple[int, str], ...] = ()

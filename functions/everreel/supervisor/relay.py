@@ -64,7 +64,12 @@ class Pace:
 
     def period_us(self, width: int) -> int:
         """Return the time from one lap's start to the next, microseconds."""
-        return max(1, round((self.lap_s - self.overlap_s) / width * MICROSECONDS))
+        return max(1, self.alone_us // width)
+
+    @property
+    def alone_us(self) -> int:
+        """Return for how long a lap records before another has to relieve it, microseconds."""
+        return round((self.lap_s - self.overlap_s) * MICROSECONDS)
 
 
 class Act(StrEnum):
@@ -183,7 +188,7 @@ class _Turn:
         self._now_us = now_us
         self._reliability = recording.options.reliability
         self._width = self._reliability.width
-        self._period_us = pace.period_us(self._width)
+        self._pace = pace
         self._live = [lap for lap in laps if lap.open and lap.lane != lane and self._is_well(lap)]
 
     def _is_well(self, lap: Lap) -> bool:
@@ -219,7 +224,9 @@ class _Turn:
         return waiting and not seen and age_us >= CONFIRMED_WITHIN_S * MICROSECONDS
 
     def _take_over(self, own: Lap) -> Step:
-        attempt = 1 if own.progress.segments else own.origin.attempt + 1
+        did = own.progress  # laps beside it may have stored every bucket that it built
+        worked = did.segments > 0 or did.open_k > did.entered_k >= 0
+        attempt = 1 if worked else own.origin.attempt + 1
         if attempt > MOST_FAILURES and not self._live:
             return Step(Act.GIVE_UP, f"{MOST_FAILURES} laps failed in a row")
         why = f"takeover: {own.name} {own.reason.value if own.reason else 'failed'}"
@@ -236,9 +243,15 @@ class _Turn:
         return [lap for lap in self._live if lap.name not in relieved]
 
     def _planned_us(self) -> int:
-        """Return when the next lap is due after the newest that did not fail."""
+        """Return when the next lap is due: a period after the newest that did not fail.
+
+        It is due earlier where deaths have upset the order, so that the oldest would reach its end
+        before somebody relieves it.
+        """
         newest_us = max(lap.invoked_utc_us for lap in self._laps if not lap.failed)
-        return newest_us + self._period_us + self._turn_us()
+        due_us = newest_us + self._pace.period_us(self._width)
+        oldest_us = min((lap.invoked_utc_us for lap in self._staying()), default=newest_us)
+        return min(due_us, oldest_us + self._pace.alone_us) + self._turn_us()
 
     def _wait_for_end(self, own: Lap) -> Step:
         """Our lap ended in order and nobody else is well.

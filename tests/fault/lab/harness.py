@@ -21,6 +21,7 @@ from everreel.state.status import Status
 from everreel.store.disk import DiskStore
 from infra.local.deploy import deploy
 from infra.local.engine import LocalEngine
+from infra.parameters import Parameters
 from tests.e2e.conftest import OPEN, assembly
 from tests.e2e.deployment import Deployment, Json, Wish
 from tests.fault.lab.judge import Gap
@@ -29,7 +30,10 @@ from tests.fault.lab.store_proxy import StoreProxy
 from tests.lab.digests import PlaylistPart, UnitDigest, units_by_part
 from tests.lab.process import LabError
 
-LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 40, 10, 2, 60
+LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 50, 18, 2, 60
+
+ALONE_S = Parameters(lap_seconds=LAP_S, overlap_seconds=OVERLAP_S).record_seconds - OVERLAP_S
+"""From a lap's start to that of the one that relieves it."""
 
 POLL_S = 0.5
 

@@ -10,9 +10,9 @@ import signal
 import time
 from dataclasses import dataclass, field
 
+from everreel.clock import MICROSECONDS
 from everreel.state.recording import Lap, LapState, Reason
-from everreel.state.status import Status
-from tests.fault.lab.harness import LAP_S, OVERLAP_S, LabStack
+from tests.fault.lab.harness import ALONE_S, LAP_S, OVERLAP_S, LabStack
 from tests.fault.lab.stage import Feed
 from tests.fault.lab.store_proxy import Spell, Trouble
 from tests.fault.proxy import Proxy
@@ -54,24 +54,35 @@ class Run:
         self.stack.ending.wait(low_s if high_s is None else self.chance.uniform(low_s, high_s))
 
     def healthy(self) -> list[Lap]:
-        """List the laps that record and were not struck."""
+        """List the laps that were not struck and have whatever is not stored yet."""
+        committed = self.stack.committed(self.sid)
         return [
             lap
             for lap in self.stack.running(self.sid)
-            if lap.request_id not in self.down and lap.progress.status >= Status.READY
+            if lap.request_id not in self.down and 0 <= lap.progress.entered_k <= committed + 1
+        ]
+
+    def staying(self) -> list[Lap]:
+        """List the healthy laps that are not about to leave to others."""
+        healthy = self.healthy()
+        relieved = {lap.origin.follows for lap in healthy if lap.origin.relieves}
+        young_us = time.time_ns() // 1000 - ALONE_S * MICROSECONDS
+        return [
+            lap for lap in healthy if lap.name not in relieved and lap.invoked_utc_us > young_us
         ]
 
     def wait_whole(self) -> None:
-        """Wait until nobody takes a lap that was struck for a live one, and enough laps record.
+        """Wait until nobody takes a lap that was struck for a live one, and enough laps stay.
 
-        Redundant lanes bear one death at a time, and that is what is promised.
+        Redundant lanes bear one death at a time, and that is what is promised: from the moment on
+        at which any of them may die.
         """
         self.stack.until(self.sid, f"{self.lanes} laps record", self._whole, RECOVER_S)
 
     def _whole(self) -> bool:
         open_laps = [lap for lap in self.stack.recordings.laps(self.sid) if lap.open]
         struck = any(lap.request_id in self.down for lap in open_laps)
-        return not struck and len(self.healthy()) >= self.lanes
+        return not struck and len(self.staying()) >= self.lanes
 
     def wait_segments(self, count: int) -> None:
         """Wait until so many more segments are committed."""
@@ -114,6 +125,7 @@ def kill(run: Run) -> None:
     """A recorder's process dies by SIGKILL."""
     for _ in range(run.events):
         run.pause(0.5, 8.0)
+        run.wait_whole()
         _lap, pid = run.victim()
         os.kill(pid, signal.SIGKILL)
         run.struck += 1
@@ -124,6 +136,7 @@ def hang(run: Run) -> None:
     """A recorder's process is stopped, and wakes as a zombie once others have taken over."""
     for _ in range(run.events):
         run.pause(0.5, 8.0)
+        run.wait_whole()
         _lap, pid = run.victim()
         os.kill(pid, signal.SIGSTOP)
         run.struck += 1

@@ -54,10 +54,16 @@ def test_cuts_when_clocks_are_read_differently_then_every_common_segment_is_the_
             event.dts_us += moved_us
         if isinstance(event, FormatChange) or event.dts_us >= joined_s * 1_000_000:
             late.append(event)
-    found = contents(joining.feed(late))
+    segments = joining.feed(late)
+    found = contents([each for each in segments if not each.stand_in])
     assert found
+    assert min(found) == joining.entered_k
     for k, units in found.items():
         assert units == known[k], k
+    for k, units in contents([each for each in segments if each.stand_in]).items():
+        assert k == joining.entered_k - 1 or k == joining.first_k
+        for medium, parts in units.items():
+            assert known[k][medium][-len(parts) :] == parts
 
 
 def test_leaving_when_sound_is_still_to_come_then_the_successor_has_its_segment() -> None:

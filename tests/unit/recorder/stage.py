@@ -114,6 +114,7 @@ class Stage:
         self.moved = threading.Condition()
         self.waiting: set[int] = set()
         self.away: dict[str, float] = {}
+        self._second = 0
         self._threads: dict[str, threading.Thread] = {}
         now_us = self.began_us = self.clock.utc_us()
         self.recordings.put_ticket(Ticket("r", "app", "room", "1", now_us + MICROSECONDS))
@@ -187,14 +188,13 @@ class Stage:
     def run(self, seconds: float) -> "Stage":
         """Let so many seconds pass."""
         until_s = self.now_s + seconds
-        second = int(self.now_s)
         while self.now_s < until_s - 1e-6:
             for due in [each for each in self.plan if each[0] <= self.now_s + 1e-6]:
                 self.plan.remove(due)
                 due[1]()
             self._let_all_wait()
-            if int(self.now_s) > second:
-                second = int(self.now_s)
+            if int(self.now_s) > self._second:
+                self._second = int(self.now_s)
                 self._let_all_beat()
             with self.moved:
                 if self.away:
@@ -328,6 +328,8 @@ class Subscriber:
 
     def read(self, wait_s: float) -> list[SourceEvent]:
         stage = self._stage
+        if parse_lap(self._lap) in stage.recordings.killed:
+            raise FenceLost("killed")
         if self._lap in stage.away:
             raise SourceUnreachable("cut by a test")
         with stage.moved:

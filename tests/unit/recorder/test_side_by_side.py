@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from everreel.media.access_unit import AccessUnit, Medium
-from everreel.state.recording import Failure, Options, Reliability
+from everreel.recorder import loop
+from everreel.state.recording import Failure, Options, Reason, Reliability
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import check_nothing_lost, check_same_bytes, lively
 
@@ -53,6 +54,77 @@ def test_kill_when_two_laps_record_then_every_unit_is_there_once(restamp: bool, 
     check_nothing_lost(stage)
     check_same_bytes(stage)
     assert len(stage.writers()) > 10
+
+
+@pytest.mark.parametrize(
+    ("cached", "lost_s"), [(True, 0.0), (False, 1.0)], ids=["keyframe-kept", "present-only"]
+)
+def test_kill_when_the_replacement_has_only_a_part_of_the_bucket_then_that_part_is_kept(
+    cached: bool, lost_s: float
+) -> None:
+    stage = Stage(lively(60, gop=25), cached=cached)
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(5.0, partial(stage.lap, "b1", "a1"))
+    begin_s = 0.0 if cached else 1.0  # the first keyframe that arrives
+    stage.at(begin_s + 12.1, partial(stage.kill, "b1"))
+    stage.at(begin_s + 12.2, partial(bury, stage, "b1"))
+    stage.at(begin_s + 12.3, partial(stage.lap, "b2", "a1"))  # in bucket 6: only a1 has it whole
+    stage.at(begin_s + 13.8, partial(stage.kill, "a1"))
+    stage.at(begin_s + 15.0, partial(bury, stage, "a1"))
+    stage.run(20).end()
+
+    by_k = {row.k: row for row in stage.rows}
+    assert (by_k[5].lane, by_k[6].lane, by_k[7].lane) == ("a", "b", "b")
+    gap = by_k[6].gap
+    assert (gap.duration_us if gap else 0) == pytest.approx(lost_s * 1e6, abs=1)
+    assert not by_k[7].discontinuity
+    recorded = stage.recorded(Medium.VIDEO)
+    sent = stage.sent(Medium.VIDEO)[round(begin_s * 25) :]
+    del sent[300 : 300 + round(lost_s * 25)]
+    assert recorded == sent[: len(recorded)]
+
+
+def test_leaver_when_the_lap_beside_it_dies_then_stays_until_two_others_have_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "IN_TURN_S", 0.0)  # it is waited for by the real clock
+    options = Options(segment_s=2, max_idle_s=30, reliability=Reliability.REDUNDANT)
+    stage = Stage(lively(60, gop=25), options=options)
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(5.0, partial(stage.lap, "b1", "a1"))
+    stage.at(14.0, partial(stage.kill, "b1"))
+    stage.at(15.0, partial(bury, stage, "b1"))
+    stage.at(15.0, partial(stage.lap, "c1", "a1", relieves=True))
+    seen: dict[float, bool] = {}
+
+    def look(at_s: float) -> None:
+        lap = stage.recordings.lap(SID, "a", 1)
+        seen[at_s] = lap is not None and lap.open
+
+    for at_s in (24.0, 34.0):
+        stage.at(at_s, partial(look, at_s))
+    stage.at(25.0, partial(stage.lap, "b2", "a1"))
+    stage.at(34.0, partial(stage.kill, "c1"))
+    stage.at(35.0, partial(bury, stage, "c1"))
+    stage.run(45).end()
+
+    assert seen == {24.0: True, 34.0: False}
+    assert stage.recordings.lap(SID, "a", 1).reason is Reason.HANDED_OVER
+    check_nothing_lost(stage)
+
+
+def test_leaver_when_its_successor_died_then_stores_what_it_has_at_its_limit() -> None:
+    stage = Stage(lively(60, gop=25))
+    stage.at(0.0, partial(stage.lap, "a1", lap_s=19.3 + 6.0))
+    stage.at(8.0, partial(stage.lap, "b1", "a1", relieves=True))
+    stage.at(11.5, partial(stage.kill, "b1"))  # it has told what it builds, and stored nothing
+    stage.at(12.0, partial(bury, stage, "b1"))
+    stage.run(24)
+
+    last = stage.rows[-1]
+    assert stage.recordings.lap(SID, "a", 1).reason is Reason.LAP_LIMIT
+    assert last.start_us + last.duration_us == pytest.approx(19.3e6, abs=0.2e6)
+    assert not any(row.discontinuity for row in stage.rows)
 
 
 @pytest.mark.parametrize("late_s", [0.5, 1.0, 1.5, 2.0, 2.5])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from everreel.media.landmarks import Landmarks
+from everreel.media.segment import Segment
 from everreel.media.timeline import Timeline
 from everreel.recorder.place import Finder
 from everreel.recorder.resync import Yielding
@@ -16,6 +17,9 @@ from tests.unit.media.test_continuity import row
 from tests.unit.recorder.stage import SID, BeatenRecordings, Stage
 
 K = 16
+OK = Status.IN_PROGRESS
+CUT_SHORT = Segment(K, 32_000_000, 33_000_000, (), {}, whole=False)
+STAND_IN = Segment(K, 33_000_000, 34_000_000, (), {}, stand_in=True)
 
 
 class LateRecordings(BeatenRecordings):
@@ -31,17 +35,28 @@ class LateRecordings(BeatenRecordings):
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("part", "told", "kept"),
     [
-        (Progress(Status.IN_PROGRESS, zero_us=0, open_k=K), False),
-        (Progress(Status.IN_PROGRESS, zero_us=0, due=(K - 1, K)), False),
-        (Progress(Status.IN_PROGRESS, zero_us=0, due=(K + 1,)), True),
-        (Progress(Status.IN_PROGRESS, zero_us=0), True),
+        (CUT_SHORT, Progress(OK, zero_us=0, open_k=K, entered_k=0), False),
+        (CUT_SHORT, Progress(OK, zero_us=0, open_k=K, entered_k=-1), True),
+        (CUT_SHORT, Progress(OK, zero_us=0, due=(K - 1, K)), False),
+        (CUT_SHORT, Progress(OK, zero_us=0, due=(K + 1,)), True),
+        (CUT_SHORT, Progress(OK, zero_us=0), True),
+        (STAND_IN, Progress(OK, zero_us=0, open_k=K, entered_k=K), False),
+        (STAND_IN, Progress(OK, zero_us=0, open_k=-1, entered_k=0), False),
+        (STAND_IN, Progress(OK, zero_us=0, open_k=K, entered_k=-1), True),
+        (STAND_IN, Progress(OK, zero_us=0, open_k=K + 1, entered_k=K + 1), True),
     ],
-    ids=["builds-it", "has-it-whole", "has-another", "has-nothing"],
-)
-def test_part_of_a_bucket_when_another_lap_stops_too_then_its_whole_one_goes_first(
-    told: Progress, kept: bool
+    ids=[
+        "cut-short-and-another-builds-it", "cut-short-and-another-joined-late",
+        "cut-short-and-another-has-it-whole", "cut-short-and-another-has-the-next",
+        "cut-short-and-another-has-nothing", "begun-late-and-another-builds-it",
+        "begun-late-and-another-leaves-with-a-part", "begun-late-and-another-joined-late",
+        "begun-late-and-another-has-the-next",
+    ],
+)  # fmt: skip
+def test_part_of_a_bucket_when_another_lap_has_more_of_it_then_that_goes_first(
+    part: Segment, told: Progress, kept: bool
 ) -> None:
     stage = Stage([])
     recordings = LateRecordings()
@@ -57,6 +72,6 @@ def test_part_of_a_bucket_when_another_lap_stops_too_then_its_whole_one_goes_fir
     leaving = threading.Event()
     leaving.set()
     Yielding(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 10.0).wait(
-        K, leaving, 0.0, 24
+        part, leaving, 0.0, 24
     )
     assert (recordings.segment(SID, K) is None) == kept

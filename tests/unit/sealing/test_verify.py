@@ -15,7 +15,7 @@ from everreel.recorder.publish import Publisher
 from everreel.sealing.picture import timeline
 from everreel.sealing.verify import verify
 from everreel.sealing.verify_report import Report, Trouble
-from everreel.state.recording import LapOrder, Progress, Reason
+from everreel.state.recording import Failure, LapOrder, Progress, Reason
 from everreel.state.status import Status
 from everreel.store.memory import MemoryStore
 from tests.unit.media.isobmff.media_samples import AAC, OTHER_SPS, PPS, VIDEO
@@ -301,6 +301,22 @@ def test_verify_when_a_lap_left_an_object_over_then_it_is_a_remark() -> None:
     house = sealed()
     name = "segments/00000003-a1.m4s"
     house.store.put(f"room/{house.sid}/{name}", house.read(SEGMENT_1), "")
+    report = judge(house)
+    assert report.whole
+    assert [each.object for each in report.remarks] == [name]
+
+
+def test_verify_when_a_lap_died_before_its_only_object_was_committed_then_it_is_a_remark() -> None:
+    house = Relay(segments_of(stream(14, reorder=2)))
+    now_us = house.clock.utc_us()
+    house.recordings.invoked(house.sid, "b", 2, "beside", now_us)
+    house.recordings.claim(house.sid, "b", 2, "beside", now_us)
+    name = "segments/00000001-b2.m4s"
+    house.store.put(f"room/{house.sid}/{name}", house.read(SEGMENT_1), "")
+    failure = Failure("recorder_died", "service", "killed")
+    house.recordings.declare_dead(house.sid, "b", 2, failure, now_us, now_us)
+    house.end()
+    house.seal()
     report = judge(house)
     assert report.whole
     assert [each.object for each in report.remarks] == [name]

@@ -131,6 +131,14 @@ def test_redundant_when_two_run_then_the_third_lane_relieves_the_older() -> None
     assert told(step("c", laps, 80, two)) == ("c2", "a2", True)
 
 
+def test_redundant_when_deaths_upset_the_order_then_the_oldest_is_relieved_before_its_end() -> None:
+    two = recording(reliability=REDUNDANT)
+    # b2 was replaced late in the life of a2: by the distance to it alone c2 would start at 110.
+    laps = [over("c1", -60, -30), running("a2", 0, 79), running("b3", 70, 79)]
+    assert (step("c", laps, 79, two).act, step("c", laps, 79, two).wait_s) == (Act.WAIT, 1)
+    assert told(step("c", laps, 80, two)) == ("c2", "a2", True)
+
+
 def test_redundant_when_it_begins_then_the_second_starts_at_once_and_relieves_nobody() -> None:
     two = recording(Status.STARTING, reliability=REDUNDANT)
     assert told(step("b", [running("a1", 0, 1)], 1, two)) == ("b1", "a1", False)
@@ -211,6 +219,16 @@ def test_takeover_when_laps_fail_then_after_1_2_4_and_9_seconds(attempt: int, pa
 def test_takeover_when_the_lap_before_stored_something_then_counts_anew() -> None:
     died = over("a3", 0, 30, Reason.RECORDER_DIED, attempt=9, segments=1)
     assert step("a", [died], 31).origin.attempt == 1
+
+
+def test_takeover_when_others_stored_what_the_lap_before_built_then_counts_anew() -> None:
+    died = over("a3", 0, 30, Reason.RECORDER_DIED, attempt=2)
+    built = replace(died, progress=replace(died.progress, entered_k=4, open_k=5))
+    barely = replace(died, progress=replace(died.progress, entered_k=5, open_k=5))
+    beside = running("b3", 0, 38)
+    two = recording(reliability=REDUNDANT)
+    assert step("a", [built, beside], 39, two).origin.attempt == 1
+    assert step("a", [barely, beside], 39, two).origin.attempt == 3
 
 
 def test_takeover_when_laps_are_gone_then_follows_the_one_that_got_farthest() -> None:

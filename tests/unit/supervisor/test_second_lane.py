@@ -72,7 +72,14 @@ def test_dead_lane_when_the_other_is_about_to_be_relieved_then_is_replaced_at_on
 
     step = next_step("b", row, [a1, c1, b1], T0 + 14 * second, PACE)
     staying = next_step("b", row, [a1, replace(c1, origin=LapOrigin("", "a1")), b1],
-                        T0 + 14 * second, PACE)  # fmt: skip
+                        T0 + 13 * second, PACE)  # fmt: skip
+    late = next_step("b", row, [a1, replace(c1, origin=LapOrigin("", "a1")), b1],
+                     T0 + 14 * second, PACE)  # fmt: skip
 
     assert (step.act, step.order.relieves) == (Act.RUN, True)
     assert staying.act is Act.WAIT
+    assert (late.act, late.why, late.order.relieves) == (
+        Act.RUN,
+        "planned",
+        True,
+    )  # a1 ends at 24 s
