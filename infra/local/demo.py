@@ -39,7 +39,7 @@ from infra.local.demo_stack import (
 )
 from infra.local.demo_take import Director, Take, TakeFailedError, why_not
 from infra.local.demo_verify import Check, Verification
-from infra.local.demo_watch import WatchServer
+from infra.local.demo_watch import watch_server
 from infra.local.deploy import DeploymentError, deploy
 from infra.local.engine import ROOT, EngineError, LocalEngine
 from infra.local.publisher import DemoPublisher
@@ -196,9 +196,9 @@ class Demo:
         place = take.folder()
         if place is None:
             return
-        server = WatchServer(engine.client("s3"), *place)
+        server = watch_server(engine.client("s3"), *place)
         self._held.enter_context(server)
-        self._screen.note("watch it", f"{server.url}  (or ffplay / VLC: {server.url}live.m3u8)")
+        self._screen.note("watch it", f"{server.url}/  (or ffplay / VLC: {server.url}/live.m3u8)")
 
     def _say_how_it_went(self, take: Take) -> None:
         if "firstSegment" not in take.timings:

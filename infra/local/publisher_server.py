@@ -7,13 +7,11 @@ whoever cannot keep up is let go, so that nobody else waits and memory stays bou
 import threading
 from collections import deque
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
 
 from infra.local.publisher_flv import HEADER, Tag
+from infra.local.serving import Quiet, Serving
 
-HOST = "127.0.0.1"
 PATH = "/live/demo.flv"
 LONGEST_BACKLOG = 2 * 1024 * 1024
 """Bytes that may wait for one subscriber: some 20 s of the demo's stream."""
@@ -117,10 +115,9 @@ class Broadcast:
             self._subscribers.clear()
 
 
-class _Request(BaseHTTPRequestHandler):
+class _Request(Quiet):
     """Answers one subscriber for as long as it stays."""
 
-    protocol_version = "HTTP/1.1"
     server_version = "everreel-demo"
     timeout = SEND_SECONDS
     broadcast: Broadcast
@@ -164,32 +161,15 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
         return True
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class names it
-        """Keep quiet: the terminal belongs to whoever runs the demo."""
 
-
-class FlvServer:
-    """An HTTP server on 127.0.0.1 for one broadcast."""
+class FlvServer(Serving):
+    """An HTTP server on 127.0.0.1 for one broadcast, which ends with it."""
 
     def __init__(self, broadcast: Broadcast, port: int = 0) -> None:
-        """Take the port (0: a free one); requests are answered once it is started."""
-        handler = type("BroadcastRequest", (_Request,), {"broadcast": broadcast})
+        """Take the port, 0 for a free one; requests are answered once it is entered."""
+        super().__init__(_Request, port, broadcast=broadcast)
         self._broadcast = broadcast
-        self._server = ThreadingHTTPServer((HOST, port), handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        """The stream's address."""
-        return f"http://{HOST}:{self._server.server_port}{PATH}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        self.url += PATH
 
     def __exit__(
         self,
@@ -198,6 +178,4 @@ class FlvServer:
         trace: TracebackType | None,
     ) -> None:
         self._broadcast.end()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from everreel.media import names
+from infra.local.serving import Quiet, Serving
 
 
-class _Objects(BaseHTTPRequestHandler):
+class _Objects(Quiet):
     """Answers GET with the object of that key, or the part of it that is asked for."""
 
-    protocol_version = "HTTP/1.1"
     s3: Any
     bucket: str
 
@@ -50,29 +46,7 @@ class _Objects(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def handle(self) -> None:
-        """Serve a connection; a browser that hangs up in mid-answer is no error."""
-        try:
-            super().handle()
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing."""
-
-
-@contextmanager
-def bucket_proxy(s3: Any, bucket: str) -> Iterator[str]:
-    """Serve a bucket on this machine; yields the address that keys are appended to."""
-    kind = type("Objects", (_Objects,), {"s3": s3, "bucket": bucket})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    server.daemon_threads = True
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def bucket_proxy(s3: Any, bucket: str) -> Serving:
+    """Serve a bucket on this machine: the paths are its keys."""
+    return Serving(_Objects, s3=s3, bucket=bucket)

@@ -16,8 +16,9 @@ from everreel.protocols.open import open_source
 from infra.local.engine import ROOT
 from infra.local.publisher import DemoPublisher
 from infra.local.publisher_flv import Tag
-from infra.local.publisher_server import HOST, Broadcast, FlvServer
+from infra.local.publisher_server import Broadcast, FlvServer
 from infra.local.publisher_stream import short_digest
+from infra.local.serving import HOST
 
 
 def read_units(url, seconds):

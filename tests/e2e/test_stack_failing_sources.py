@@ -51,7 +51,8 @@ def ended(
 ) -> Iterator[dict[str, Json]]:
     """Every case recorded at once, and waited for."""
     pages = _pages(tmp_path_factory.mktemp("pages"))
-    with web_server(pages) as web, GstRtsp() as rtsp:
+    with web_server(pages) as server, GstRtsp() as rtsp:
+        web = server.url
         closed = f"127.0.0.1:{free_port()}"
         sources = {
             "unreachable-rtmp": f"rtmp://{closed}/live/x",

@@ -58,11 +58,11 @@ def _follow(deployed: Deployment, source: str, folder: Path) -> Story:
     running = deployed.in_progress(sid, 4)
     served_by = deployed.recorder(start.body["requestId"])
     with (
-        bucket_proxy(deployed.s3, deployed.bucket) as address,
+        bucket_proxy(deployed.s3, deployed.bucket) as proxy,
         ThreadPoolExecutor() as pool,
     ):
         looks = {
-            name: pool.submit(play, f"{address}lobby/{sid}/{name}", "hls", seconds=PLAYED_S)
+            name: pool.submit(play, f"{proxy.url}/lobby/{sid}/{name}", "hls", seconds=PLAYED_S)
             for name in SHOWN_LIVE
         }
         played = {name: look.result() for name, look in looks.items()}
@@ -203,8 +203,8 @@ def test_segments_when_sealed_then_every_judge_accepts_them(story: Story) -> Non
 def test_recording_when_sealed_then_players_play_it_from_the_bucket(
     deployed: Deployment, story: Story, player: Any, name: str
 ) -> None:
-    with bucket_proxy(deployed.s3, deployed.bucket) as address:
-        seen = play(f"{address}lobby/{story.sid}/{name}", player, seconds=3, rate=2)
+    with bucket_proxy(deployed.s3, deployed.bucket) as proxy:
+        seen = play(f"{proxy.url}/lobby/{story.sid}/{name}", player, seconds=3, rate=2)
 
     assert seen.errors == []
     assert seen.frames > 0

@@ -58,13 +58,13 @@ def seen(deployed: Deployment, nginx: NginxRtmp) -> Seen:
         GstRtsp() as rtsp,
         Publisher(clips.MAIN, nginx.rtmp_url(KEY)),
     ):
-        host = web.removeprefix("http://")
+        host = f"127.0.0.1:{web.port}"
         sources = {
             "good": _with_secrets("rtmp", f"127.0.0.1:{nginx.rtmp_port}/live/{KEY}"),
             "nowhere": _with_secrets("rtmp", f"127.0.0.1:{free_port()}/live/{KEY}"),
             "unknown": _with_secrets("rtsp", f"127.0.0.1:{rtsp.port}/nothing"),
             "denied": _with_secrets("http", f"{host}/denied"),
-            "moved": f"{web}/moved?token={TOKEN}",
+            "moved": f"{web.url}/moved?token={TOKEN}",
         }
         answers = {name: deployed.start(Wish(url, name, idle_s=5)) for name, url in sources.items()}
         sids = {name: answer["sid"] for name, answer in answers.items()}

@@ -74,8 +74,8 @@ def test_crash_when_the_recorder_was_killed_then_a_browser_plays_past_the_gap(
     deployed: Deployment, ends: dict[str, Ended]
 ) -> None:
     found = ends["killed"].after
-    with bucket_proxy(deployed.s3, deployed.bucket) as address:
-        seen = play(f"{address}killed/{found['sid']}/index.m3u8", "hls", seconds=60, rate=4)
+    with bucket_proxy(deployed.s3, deployed.bucket) as proxy:
+        seen = play(f"{proxy.url}/killed/{found['sid']}/index.m3u8", "hls", seconds=60, rate=4)
 
     # hls.js may hesitate where decoding starts anew, and at the very end; it must not fail there.
     assert not [error for error in seen.errors if error.endswith("(fatal)")], seen

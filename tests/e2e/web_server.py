@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from infra.local.serving import Quiet, Serving
 from tests.lab.process import program
 
 
@@ -23,7 +21,7 @@ class Page:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Pages(BaseHTTPRequestHandler):
+class _Pages(Quiet):
     """Answers from a table; everything else is not found."""
 
     pages: Mapping[str, Page]
@@ -39,31 +37,10 @@ class _Pages(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(page.body)
 
-    def handle(self) -> None:
-        """Serve a connection; a recorder that has seen enough hangs up in mid-answer."""
-        try:
-            super().handle()
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
 
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing."""
-
-
-@contextmanager
-def web_server(pages: Mapping[str, Page]) -> Iterator[str]:
-    """Serve pages by path on this machine; yields the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Pages", (_Pages,), {"pages": pages}))
-    server.daemon_threads = True
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def web_server(pages: Mapping[str, Page]) -> Serving:
+    """Serve pages by path on this machine."""
+    return Serving(_Pages, pages=pages)
 
 
 def encoded(path: Path, *arguments: str) -> bytes:

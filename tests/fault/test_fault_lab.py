@@ -11,6 +11,7 @@ from concurrent.futures import Future
 import pytest
 
 from tests.fault.lab.cases import chosen
+from tests.fault.lab.harness import LONG, SHORT
 from tests.fault.lab.record import Plan, Result
 from tests.fault.lab.session import under_way
 
@@ -49,10 +50,18 @@ NAMES = [*HAND_OVERS, *STRUCK]
 
 @pytest.fixture(scope="module")
 def runs() -> Iterator[dict[str, Future[Result]]]:
-    """Begin all runs on one stack, several side by side, in the order of the tests."""
+    """Begin all runs, several side by side, in the order of the tests; long laps on their own."""
     plans = [Plan(case, 1, SEED) for name in NAMES for case in chosen([name])]
-    with under_way(plans, jobs=JOBS, margin=MARGIN) as begun:
-        yield dict(zip(NAMES, begun, strict=True))
+    short = [plan for plan in plans if plan.case.fault.laps == SHORT]
+    long = [plan for plan in plans if plan.case.fault.laps == LONG]
+    with (
+        under_way(long, jobs=JOBS, margin=MARGIN) as patient,
+        under_way(short, jobs=JOBS, margin=MARGIN) as begun,
+    ):
+        yield {
+            plan.case.name: run
+            for plan, run in zip([*long, *short], [*patient, *begun], strict=True)
+        }
 
 
 @pytest.mark.parametrize("name", NAMES)

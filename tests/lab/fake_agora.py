@@ -206,7 +206,7 @@ class FakeAgora:
             def do_GET(self) -> None:
                 vendor._handle(self, number)
 
-            do_POST = do_DELETE = do_GET  # noqa: N815 - the names are the base class's
+            do_POST = do_DELETE = do_GET
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 from infra.local.node import node
+from infra.local.serving import Quiet, Serving
 from tests.tools import require_tool
 
 HERE = Path(__file__).resolve().parent
@@ -43,17 +38,10 @@ class Playback:
     errors: list[str]
 
 
-class _Objects(BaseHTTPRequestHandler):
+class _Objects(Quiet):
     """Serves files with byte ranges, as an object store does."""
 
-    protocol_version = "HTTP/1.1"
-
-    def __init__(self, *args: Any, folder: Path) -> None:
-        self.folder = folder
-        super().__init__(*args)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base
-        """Say nothing."""
+    folder: Path
 
     def do_GET(self) -> None:
         """Answer with the whole file or the range asked for."""
@@ -82,18 +70,9 @@ class _Objects(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a folder on this machine; yields the address it starts at."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Objects, folder=folder))
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def served(folder: Path) -> Serving:
+    """Serve a folder on this machine."""
+    return Serving(_Objects, folder=folder)
 
 
 def play(player: str, url: str, *, seconds: float = 40, speed: float = 2) -> Playback:

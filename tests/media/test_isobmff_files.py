@@ -94,8 +94,8 @@ def test_mp4_with_a_gap_and_two_sizes_when_decoded_then_each_picture_has_its_tim
 
 def test_mp4_with_a_gap_and_two_sizes_when_chromium_plays_it_then_it_plays_to_the_end(tmp_path):
     (tmp_path / "recording.mp4").write_bytes(mp4(three_epochs()))
-    with served(tmp_path) as address:
-        seen = play("native", address + "recording.mp4")
+    with served(tmp_path) as server:
+        seen = play("native", f"{server.url}/recording.mp4")
     assert seen.errors == []
     assert seen.ended
     assert seen.frames == 225

@@ -41,8 +41,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_index_when_hls_js_plays_it_then_every_picture_is_shown_without_an_error(recording):
-    with served(recording) as address:
-        seen = play("hls", address + "index.m3u8", speed=1)
+    with served(recording) as server:
+        seen = play("hls", f"{server.url}/index.m3u8", speed=1)
     # hls.js also calls it a stall when the machine is too busy to decode.
     assert set(seen.errors) <= {"bufferStalledError"}
     assert seen.ended
@@ -56,8 +56,8 @@ def test_index_when_hls_js_plays_it_then_every_picture_is_shown_without_an_error
 def test_manifest_when_a_dash_player_plays_it_then_the_gap_is_passed_and_the_end_reached(
     recording, player
 ):
-    with served(recording) as address:
-        seen = play(player, address + "manifest.mpd", speed=1)
+    with served(recording) as server:
+        seen = play(player, f"{server.url}/manifest.mpd", speed=1)
     assert seen.errors == []
     assert seen.ended
     assert seen.sizes == ["160x90", "208x120"]

@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from itertools import product
 
 from tests.fault.lab import injectors
+from tests.fault.lab.harness import LONG, SHORT, Laps
 from tests.fault.lab.injectors import Run
 from tests.fault.lab.stage import LEAPS_IN_STREAM, Protocol
 
@@ -37,6 +38,7 @@ class Fault:
         network: a proxy stands between recorder and media server.
         store: a proxy stands between functions and bucket.
         leaps: the publisher's clock leaps, where its server can bear that.
+        laps: how long the laps of its stack last.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Fault:
     network: bool = False
     store: bool = False
     leaps: bool = False
+    laps: Laps = SHORT
 
     @property
     def what(self) -> str:
@@ -63,9 +66,6 @@ AWAY_S = 8.0
 FROZEN_S = 1.5
 """A segment is closed when its source is silent for so long; the rest of its GOP is left out."""
 
-UNSUPERVISED_S = 150.0
-"""The sweeper looks once a minute at what is older than one; laps of a lab have left by then."""
-
 FAULTS = (
     Fault("hand-over", injectors.hand_over, 0, 0),
     Fault("kill", injectors.kill, CRASH_S, 0),
@@ -77,7 +77,7 @@ FAULTS = (
     Fault("network-cut", injectors.network_cut, AWAY_S, AWAY_S, network=True),
     Fault("network-freeze", injectors.network_freeze, FROZEN_S, FROZEN_S, network=True),
     Fault("invoked-again", injectors.invoked_again, 0, 0),
-    Fault("machines-killed", injectors.machines_killed, UNSUPERVISED_S, UNSUPERVISED_S),
+    Fault("machines-killed", injectors.machines_killed, 0, 0, laps=LONG),
     Fault("publisher-restart", injectors.publisher_restarts, AWAY_S, AWAY_S, own_feed=True),
     Fault("clock-jump", injectors.clock_jumps, AWAY_S, AWAY_S, own_feed=True, leaps=True),
 )

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from everreel.media import names
 from everreel.sealing.verify import verify
@@ -30,12 +30,21 @@ from tests.fault.lab.store_proxy import StoreProxy
 from tests.lab.digests import PlaylistPart, UnitDigest, units_by_part
 from tests.lab.process import LabError
 
-LAP_S, OVERLAP_S, SEGMENT_S, IDLE_S = 50, 18, 2, 60
-
-ALONE_S = Parameters(lap_seconds=LAP_S, overlap_seconds=OVERLAP_S).record_seconds - OVERLAP_S
-"""From a lap's start to that of the one that relieves it."""
+SEGMENT_S, IDLE_S = 2, 60
 
 POLL_S = 0.5
+
+
+class Laps(NamedTuple):
+    """How long a lap lasts, and for how long two record at a hand-over. Seconds."""
+
+    lap_s: int
+    overlap_s: int
+
+
+SHORT = Laps(50, 18)
+LONG = Laps(200, 30)
+"""A lap that outlasts the two minutes until lost machines are replaced, as real ones do."""
 
 START_S = 60.0
 """Longest wait for a cold start."""
@@ -76,13 +85,18 @@ class LabStack:
 
     Args:
         store_fails: put the failing proxy between the functions and the bucket.
+        laps: how long laps last and overlap.
 
     Attributes:
         ending: set when the runs are to give up.
+        alone_s: from a lap's start to that of the one that relieves it, seconds.
     """
 
-    def __init__(self, *, store_fails: bool) -> None:
+    def __init__(self, *, store_fails: bool, laps: Laps) -> None:
         self.ending = threading.Event()
+        self._laps = laps
+        parameters = Parameters(lap_seconds=laps.lap_s, overlap_seconds=laps.overlap_s)
+        self.alone_s = parameters.record_seconds - laps.overlap_s
         self._door = threading.Lock()
         self._stack = ExitStack()
         self._store_fails = store_fails
@@ -98,8 +112,9 @@ class LabStack:
             self.stage = stack.enter_context(Stage())
             if self._store_fails:
                 self.store = stack.enter_context(StoreProxy(lambda: self.engine.port))
-            context = {**OPEN, "lapSeconds": str(LAP_S), "overlapSeconds": str(OVERLAP_S)}
-            template = assembly("fault", context)
+            lap_s, overlap_s = self._laps
+            context = {**OPEN, "lapSeconds": str(lap_s), "overlapSeconds": str(overlap_s)}
+            template = assembly(f"fault-{lap_s}", context)
             self.engine = stack.enter_context(
                 LocalEngine(
                     self.folder / "engine", object_store=self.store.url if self.store else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from everreel.clock import MICROSECONDS
 from everreel.state.recording import Lap, LapState, Reason
-from tests.fault.lab.harness import ALONE_S, LAP_S, OVERLAP_S, LabStack
+from tests.fault.lab.harness import LabStack
 from tests.fault.lab.stage import Feed
 from tests.fault.lab.store_proxy import Spell, Trouble
 from tests.fault.proxy import Proxy
@@ -66,7 +66,7 @@ class Run:
         """List the healthy laps that are not about to leave to others."""
         healthy = self.healthy()
         relieved = {lap.origin.follows for lap in healthy if lap.origin.relieves}
-        young_us = time.time_ns() // 1000 - ALONE_S * MICROSECONDS
+        young_us = time.time_ns() // 1000 - self.stack.alone_s * MICROSECONDS
         return [
             lap for lap in healthy if lap.name not in relieved and lap.invoked_utc_us > young_us
         ]
@@ -94,6 +94,18 @@ class Run:
             RECOVER_S,
         )
 
+    def handed_over(self) -> int:
+        """Count the laps that others have relieved."""
+        laps = self.stack.recordings.laps(self.sid)
+        return sum(lap.reason is Reason.HANDED_OVER for lap in laps)
+
+    def wait_handed_over(self, count: int) -> None:
+        """Wait until so many laps have been relieved."""
+        most_s = (count + 2) * self.stack.alone_s * 2.0 + RECOVER_S
+        self.stack.until(
+            self.sid, f"{count} hand-overs", lambda: self.handed_over() >= count, most_s
+        )
+
     def victim(self) -> tuple[Lap, int]:
         """Choose a lap that records, and find its process."""
         deadline = time.monotonic() + RECOVER_S
@@ -111,14 +123,8 @@ class Run:
 
 def hand_over(run: Run) -> None:
     """Nothing breaks: laps follow one another by plan."""
-    most_s = (run.events + 2) * (LAP_S - OVERLAP_S) * 2.0 + RECOVER_S
-
-    def left() -> int:
-        laps = run.stack.recordings.laps(run.sid)
-        run.struck = sum(lap.reason is Reason.HANDED_OVER for lap in laps)
-        return run.struck
-
-    run.stack.until(run.sid, f"{run.events} hand-overs", lambda: left() >= run.events, most_s)
+    run.wait_handed_over(run.events)
+    run.struck = run.handed_over()
 
 
 def kill(run: Run) -> None:
@@ -232,13 +238,13 @@ def invoked_again(run: Run) -> None:
 
 
 def machines_killed(run: Run) -> None:
-    """Every execution that belongs to the recording is stopped."""
+    """Every execution that belongs to the recording is stopped; laps go on, and follow again."""
     for _ in range(run.events):
         run.pause(0.5, 6.0)
         for execution in run.stack.executions(run.sid):
             run.stack.machines.stop_execution(executionArn=execution, cause="fault lab")
             run.struck += 1
-        run.pause(float(LAP_S))
+        run.wait_handed_over(run.handed_over() + 1)
         run.wait_whole()
 
 

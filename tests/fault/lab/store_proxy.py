@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+
+from infra.local.serving import Quiet, Serving
 
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 
@@ -63,7 +62,7 @@ class Spell:
         return struck
 
 
-class StoreProxy:
+class StoreProxy(Serving):
     """Hands requests on to a port of this machine.
 
     Args:
@@ -71,19 +70,8 @@ class StoreProxy:
     """
 
     def __init__(self, upstream: Callable[[], int]) -> None:
+        super().__init__(_Handler, upstream=staticmethod(upstream), proxy=self)
         self._spells: dict[str, Spell] = {}
-        kind = type("Handler", (_Handler,), {"upstream": staticmethod(upstream), "proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        """The endpoint that functions are to use."""
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def begin(self, channel: str, spell: Spell) -> None:
         """Let a channel's writes fail from now on."""
@@ -98,25 +86,10 @@ class StoreProxy:
         steps = path.split("/")
         return self._spells.get(steps[2]) if len(steps) > 3 else None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet):
     """One connection of a function."""
 
-    protocol_version = "HTTP/1.1"
     upstream: Callable[[], int]
     proxy: StoreProxy
 
@@ -136,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(spell.delay_s)
         self._ask(body, tell=trouble is not Trouble.LOST_ANSWER)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815 - the base's names
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
 
     def _refuse(self, status: int, code: str) -> None:
         body = f"<Error><Code>{code}</Code><Message>fault lab</Message></Error>".encode()
@@ -166,11 +139,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", length or str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def handle(self) -> None:
-        """Serve a connection; one that breaks is no error."""
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            super().handle()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base's name
-        """Say nothing."""
