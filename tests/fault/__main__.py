@@ -1,7 +1,7 @@
 """Runs the fault lab: `python -m tests.fault`; the invariants held if it exits 0.
 
 Every run records a live stream from a real media server on the deployed stack in the local engine,
-with laps of 50 s, while something breaks; then every access unit in the playlist is compared with
+with laps of 80 s, while something breaks; then every access unit in the playlist is compared with
 what was published. The seed decides every moment that is left to chance. Figures are written to
 .fault/results.json, recordings in which something did not hold to .fault/failed/.
 """

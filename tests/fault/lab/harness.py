@@ -42,7 +42,7 @@ class Laps(NamedTuple):
     overlap_s: int
 
 
-SHORT = Laps(50, 18)
+SHORT = Laps(80, 30)
 LONG = Laps(200, 30)
 """A lap that outlasts the two minutes until lost machines are replaced, as real ones do."""
 
@@ -89,14 +89,15 @@ class LabStack:
 
     Attributes:
         ending: set when the runs are to give up.
-        alone_s: from a lap's start to that of the one that relieves it, seconds.
+        record_s, alone_s: how long a lap records; and until the one starts that relieves it.
     """
 
     def __init__(self, *, store_fails: bool, laps: Laps) -> None:
         self.ending = threading.Event()
         self._laps = laps
         parameters = Parameters(lap_seconds=laps.lap_s, overlap_seconds=laps.overlap_s)
-        self.alone_s = parameters.record_seconds - laps.overlap_s
+        self.record_s = parameters.record_seconds
+        self.alone_s = self.record_s - laps.overlap_s
         self._door = threading.Lock()
         self._stack = ExitStack()
         self._store_fails = store_fails

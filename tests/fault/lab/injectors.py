@@ -21,6 +21,9 @@ from tests.lab.process import LabError
 RECOVER_S = 90.0
 """Longest wait until a recording is whole again: looks, burials, cold starts on a busy machine."""
 
+REPLACE_S = 15.0
+"""A lap that is struck is replaced within this: found dead, started, in step."""
+
 ZOMBIE_S = 6.0
 """How long a lap that was hung lives on once it is woken: a beat and a commit at least."""
 
@@ -63,10 +66,11 @@ class Run:
         ]
 
     def staying(self) -> list[Lap]:
-        """List the healthy laps that are not about to leave to others."""
+        """List the healthy laps that are not about to leave, relieved or at their limit."""
         healthy = self.healthy()
         relieved = {lap.origin.follows for lap in healthy if lap.origin.relieves}
-        young_us = time.time_ns() // 1000 - self.stack.alone_s * MICROSECONDS
+        left_s = self.stack.record_s - REPLACE_S
+        young_us = time.time_ns() // 1000 - round(left_s * MICROSECONDS)
         return [
             lap for lap in healthy if lap.name not in relieved and lap.invoked_utc_us > young_us
         ]
