@@ -104,4 +104,15 @@ class ClockReference:
     promised: bool = False
 
 
-SourceEvent = TrackFormat | AccessUnit | ClockReference
+@dataclass(frozen=True, slots=True)
+class ClockReset:
+    """The source set its clock: a step ahead that follows is no time that passed.
+
+    Attributes:
+        medium: the track that shows it first; the others of the source follow.
+    """
+
+    medium: Medium
+
+
+SourceEvent = TrackFormat | AccessUnit | ClockReference | ClockReset

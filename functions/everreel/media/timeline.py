@@ -10,8 +10,16 @@ break. The segmenter moves it to the recording timeline, whose zero is the first
 
 from collections.abc import Sequence
 
-from everreel.media.access_unit import AccessUnit, ClockReference, Medium, SourceEvent, TrackFormat
+from everreel.media.access_unit import (
+    AccessUnit,
+    ClockReference,
+    ClockReset,
+    Medium,
+    SourceEvent,
+    TrackFormat,
+)
 from everreel.media.alignment import Alignment
+from everreel.media.held_units import HeldUnits
 from everreel.media.recent_units import RecentUnits
 from everreel.media.segment import Break, Cause, FormatChange, Sample, TimelineEvent
 from everreel.media.tolerances import (
@@ -20,7 +28,6 @@ from everreel.media.tolerances import (
     DRIFT_PPM,
     FRAME_US,
     GAP_US,
-    HELD_BYTES,
     JUMP_AHEAD_US,
     JUMP_BACK_US,
     NUDGE_US,
@@ -29,6 +36,10 @@ from everreel.media.tolerances import (
     STEP_US,
 )
 from everreel.media.track_clock import SourceClock, TrackClock
+
+Events = list[TimelineEvent]
+Times = tuple[int, int]
+"""Decode and presentation time of a unit on the output clock, microseconds."""
 
 
 class Timeline:
@@ -48,11 +59,10 @@ class Timeline:
         self._end_us: int | None = None
         self._now_us = 0
         self._delay_us: int | None = None
-        self._held: list[tuple[int, AccessUnit | TrackFormat]] = []
-        self._held_bytes = 0
+        self._held = HeldUnits()
         self._probation_until_us = 0
         self._alignment = Alignment(self._tracks)
-        self._same_clock = self._overlaps = self._opened_anew = False
+        self._same_clock = self._overlaps = self._opened_anew = self._clock_set = False
         self._recent = RecentUnits()
 
     # ------------------------------------------------------------------ what callers use
@@ -77,8 +87,8 @@ class Timeline:
 
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
-        self._held.clear()
-        self._same_clock = self._overlaps = False
+        self._held.take()
+        self._same_clock = self._overlaps = self._clock_set = False
         self._opened_anew = True
         self._alignment.forget()
         for track in self._tracks.values():
@@ -103,8 +113,10 @@ class Timeline:
                 self._now_us = now_us
             elif isinstance(event, ClockReference):
                 self._alignment.reference(event)
+            elif isinstance(event, ClockReset):
+                self._clock_set = True
             elif self._held:
-                self._held.append((now_us, event))
+                self._held.add(now_us, event)
             else:
                 self._set_format(event, out)
         if self._held:
@@ -119,11 +131,8 @@ class Timeline:
 
     def _hold(self, unit: AccessUnit, now_us: int, out: list[TimelineEvent]) -> None:
         """Keep a unit back, unless that would be too much to keep."""
-        if not self._held:
-            self._held_bytes = 0
-        self._held.append((now_us, unit))
-        self._held_bytes += len(unit.data)
-        if self._held_bytes > HELD_BYTES:
+        self._held.add(now_us, unit)
+        if self._held.full:
             self._decide_now(out)
 
     def _decide_now(self, out: list[TimelineEvent]) -> None:
@@ -178,12 +187,7 @@ class Timeline:
     # ------------------------------------------------------------------ the repairs
 
     def _look_twice(
-        self,
-        track: TrackClock,
-        unit: AccessUnit,
-        times_us: tuple[int, int],
-        now_us: int,
-        out: list[TimelineEvent],
+        self, track: TrackClock, unit: AccessUnit, times_us: Times, now_us: int, out: Events
     ) -> int | None:
         """Judge an unusual step; return by how much to move the unit, None to drop it."""
         dts_us = times_us[0]
@@ -210,7 +214,8 @@ class Timeline:
             return NUDGE_US - step_us
         ahead_us = dts_us - (end_us if end_us is not None else dts_us)
         if ahead_us > GAP_US:
-            if step_us - (now_us - track.arrived_us) > JUMP_AHEAD_US and self.paced:
+            passed_us = now_us - track.arrived_us if self.paced else step_us
+            if self._clock_set or step_us - passed_us > JUMP_AHEAD_US:
                 return self._reset(track, dts_us, now_us, out, Cause.JUMP)
             # Every track paused and the clock went on: the time is real, the media is missing.
             out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
@@ -232,18 +237,14 @@ class Timeline:
         for other in self._tracks.values():
             other.abandon(move_us if cause is Cause.JUMP else None)
         track.stale_us = None
+        self._clock_set = False
         self._count("reset")
         gap_us = paused_us if paused_us > GAP_US else 0
         out.append(Break(cause, at_us, gap_us, continuous=cause is Cause.JUMP))
         return move_us
 
     def _rejoin(
-        self,
-        track: TrackClock,
-        unit: AccessUnit,
-        times_us: tuple[int, int],
-        now_us: int,
-        out: list[TimelineEvent],
+        self, track: TrackClock, unit: AccessUnit, times_us: Times, now_us: int, out: Events
     ) -> int | None:
         """Find out after a reopen whether the source still runs on the clock we know.
 
@@ -310,9 +311,7 @@ class Timeline:
             if self._alignment.settle(self._held, now_us):
                 self._release(out)
             return
-        newest = next(
-            ((at, u) for at, u in reversed(self._held) if isinstance(u, AccessUnit)), None
-        )
+        newest = self._held.newest
         late_us = 0 if newest is None else self._late_us(*newest)
         if late_us < CATCH_UP_US:
             self._release(out)
@@ -353,7 +352,9 @@ class Timeline:
 
     def _begin_anew(self, out: list[TimelineEvent]) -> None:
         """What was repeated stays late: it is another life of the same stream."""
-        arrived_us, unit = next((at, u) for at, u in self._held if isinstance(u, AccessUnit))
+        if self._held.first is None:
+            return
+        arrived_us, unit = self._held.first
         first_us = self._peek_us(unit)
         if first_us is not None:
             track = self._tracks[unit.medium]
@@ -372,7 +373,8 @@ class Timeline:
 
     def _insert_outage(self, late_us: int, out: list[TimelineEvent]) -> None:
         """Put back the time that a server took out when it ran timestamps on over an outage."""
-        first_us = next(self._peek_us(u) for _, u in self._held if isinstance(u, AccessUnit))
+        first = self._held.first
+        first_us = None if first is None else self._peek_us(first[1])
         end_us = self._end_us
         if end_us is None or first_us is None:
             return
@@ -391,8 +393,7 @@ class Timeline:
         out.append(Break(Cause.OUTAGE, at_us, gap_us, continuous=True))
 
     def _release(self, out: list[TimelineEvent]) -> None:
-        held, self._held = self._held, []
-        for arrived_us, event in held:
+        for arrived_us, event in self._held.take():
             if isinstance(event, TrackFormat):
                 self._set_format(event, out)
             else:

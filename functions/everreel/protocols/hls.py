@@ -2,7 +2,8 @@
 
 A segment is fetched whole before it is parsed, so that one that breaks off can be fetched again
 without a doubled access unit. Nothing is skipped silently: what could not be had is in `missed`.
-Timestamps are those of the segments; a discontinuity shows in them and is the timeline's business.
+Timestamps are those of the segments; a discontinuity shows in them and is the timeline's business,
+which is told where the stamps step ahead and the playlist does not.
 
 Encrypted segments are refused before their key is fetched: no AES is at hand in the runtime.
 
@@ -26,6 +27,7 @@ from everreel.errors import (
     SourceUnsupported,
 )
 from everreel.media.access_unit import Medium, SourceEvent
+from everreel.protocols.hls_clock import SegmentClock
 from everreel.protocols.hls_cursor import Cause, Cursor, Missed
 from everreel.protocols.hls_playlist import MasterPlaylist, MediaPlaylist, Part, Segment, parse
 from everreel.protocols.hls_segments import SegmentReader
@@ -53,6 +55,7 @@ class _Rendition:
         self.only = only
         self.cursor = Cursor(backfill_s)
         self.reader = SegmentReader()
+        self.clock = SegmentClock()
         self.position_s = 0.0
         self.failing_since: float | None = None
         self.failures = 0
@@ -187,7 +190,7 @@ class HlsSource:
         missed = rendition.cursor.update(playlist, asked_at)
         self._live = self._live or not playlist.ended
         if missed is not None:
-            self._declare(missed)
+            self._declare(rendition, missed)
 
     def _goes_on(self, rendition: _Rendition) -> bool:
         return self._live or not rendition.cursor.ended
@@ -220,7 +223,8 @@ class HlsSource:
             )
         rendition.position_s += segment.duration_s
         if segment.gap:
-            self._declare(Missed(segment.sequence, 1, segment.duration_s, Cause.GAP_TAG))
+            missed = Missed(segment.sequence, 1, segment.duration_s, Cause.GAP_TAG)
+            self._declare(rendition, missed)
             return
         try:
             if segment.init is not None and segment.init != rendition.reader.init:
@@ -228,6 +232,7 @@ class HlsSource:
                 yield self._only(rendition, rendition.reader.start(segment.init, init))
             body = yield from self._fetch_again(segment.media, rendition.cursor.target_s)
             empty = True
+            rendition.clock.begin(segment.duration_s)
             for events in rendition.reader.read(body, segment.init):
                 empty = empty and not events
                 yield self._only(rendition, events)
@@ -238,7 +243,7 @@ class HlsSource:
             if _is_final(error) or rendition.failures >= _FAILURES_MAX:
                 raise
             cause = Cause.NOT_FOUND if isinstance(error, SourceNotFound) else Cause.FAILED
-            self._declare(Missed(segment.sequence, 1, segment.duration_s, cause))
+            self._declare(rendition, Missed(segment.sequence, 1, segment.duration_s, cause))
         else:
             rendition.failures = 0
 
@@ -299,9 +304,12 @@ class HlsSource:
     def _only(self, rendition: _Rendition, events: list[SourceEvent]) -> list[SourceEvent]:
         """Leave out sound in the video's segments where the playlist offers it apart."""
         only = rendition.only
-        return events if only is None else [event for event in events if event.medium is only]
+        if only is not None:
+            events = [event for event in events if event.medium is only]
+        return rendition.clock.watch(events)
 
-    def _declare(self, missed: Missed) -> None:
+    def _declare(self, rendition: _Rendition, missed: Missed) -> None:
+        rendition.clock.forget()
         self.missed.append(missed)
         del self.missed[:-1000]
         _log.warning(

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from everreel.media.access_unit import AccessUnit, ClockReference, Codec, Medium, TrackFormat
+from everreel.media.access_unit import (
+    AccessUnit,
+    ClockReference,
+    ClockReset,
+    Codec,
+    Medium,
+    TrackFormat,
+)
 from everreel.media.segment import Break, Cause, Sample, TimelineEvent
 from everreel.media.timeline import Timeline
 from tests.unit.media.streams import AUDIO, VIDEO, WRAP, Arrival, later, stream
@@ -421,6 +428,21 @@ def test_short_pauses_at_resets_when_many_then_output_keeps_step_with_the_wall_c
         place(timeline, later(stream(2, start_ms=(turn % 2) * 50_000, mark=b"%d" % turn), at_us))
         at_us += 2_400_000
     assert timeline.delay_us == pytest.approx(5_000_000, abs=150_000)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_step_ahead_between_bursts_when_the_clock_was_set_then_no_time_passed(told: bool) -> None:
+    timeline = Timeline()
+    timeline.paced = False
+    first = [a.event for a in stream(6)]
+    events = timeline.feed(first, 10_000_000)
+    reset = [ClockReset(Medium.VIDEO)] if told else []
+    rest = [a.event for a in stream(6, start_ms=66_000, mark=b"b")]
+    events += timeline.feed([*reset, *rest], 16_000_000)
+    (found,) = breaks(events)
+    expected = (Cause.JUMP, 0) if told else (Cause.LOSS, 60_000_000)
+    assert (found.cause, found.gap_us) == (expected[0], pytest.approx(expected[1], abs=50_000))
+    assert len(samples(events)) == 300
 
 
 def test_clock_that_jumps_between_bursts_when_source_comes_in_bursts_then_no_gap_is_invented() -> (
