@@ -211,7 +211,8 @@ class Progress:
         segments: committed by this lap.
         bytes: committed by this lap, payload of segments.
         media_us: recording timeline position up to which media is committed.
-        received_us: position of the newest sample received, >= media_us.
+        received_us: position of the newest sample received at that moment. Only a dead lap can have
+            committed more: what it did after its last beat was added to the rest.
         idle_us: time since media last arrived, 0 while it flows.
         reconnects: how often the source was reopened.
         note: short human text, redacted ("waiting for a publisher: RTSP 404").

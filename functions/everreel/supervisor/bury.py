@@ -72,8 +72,7 @@ def _complete(sid: str, lane: str, number: int, recordings: Recordings) -> None:
         told,
         segments=told.segments + len(later),
         bytes=told.bytes + sum(row.size for row in later),
-        media_us=end_us,
-        received_us=max(told.received_us, end_us),
+        media_us=end_us,  # and not `received_us`, which is where it stood at its last beat
         recorded_us=told.recorded_us + sum(row.media_us for row in later),
     )
     recordings.complete(sid, lane, number, progress)

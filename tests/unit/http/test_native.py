@@ -210,7 +210,7 @@ def test_query_when_it_died_after_its_last_beat_then_counts_what_it_committed_si
     play(deployment)
     recordings = deployment.recordings
     last = list(recordings.segments(SID))[-1]
-    untold = replace(last, k=3, key="segments/00000003-1.m4s", start_us=18 * MICROSECONDS, gap=None)
+    untold = replace(last, k=3, key="segments/00000003-1.m4s", start_us=19 * MICROSECONDS, gap=None)
     assert recordings.commit(SID, untold, 1)
     beat_us = recordings.laps(SID)[0].beat_utc_us
     assert api.get(f"/v1/recordings/{SID}").json()["segments"] == 3
@@ -225,6 +225,10 @@ def test_query_when_it_died_after_its_last_beat_then_counts_what_it_committed_si
     found = api.get(f"/v1/recordings/{SID}").json()
     assert (found["segments"], found["bytes"]) == (4, 4000)
     assert (found["recordedSeconds"], found["laps"][0]["segments"]) == (16.0, 4)
+    assert (found["receivedSeconds"], found["elapsedSeconds"]) == (21.0, 21.0)
+    # Who takes over reckons from the last beat where the recording must be by now.
+    lap = recordings.laps(SID)[0]
+    assert (lap.beat_utc_us, lap.progress.received_us) == (beat_us, 20_500_000)
 
 
 def test_query_when_nothing_came_yet_then_lists_no_file(
