@@ -29,10 +29,11 @@ class SegmentClock:
         self._here: dict[Medium, _Stretch] = {}
         self._before: dict[Medium, _Stretch] = {}
         self._lasts_s = self._lasted_s = 0.0
+        self._told = False
 
     def begin(self, lasts_s: float) -> None:
         """Expect the next segment, which lasts so many seconds according to the playlist."""
-        self._before, self._here = self._here, {}
+        self._before, self._here, self._told = self._here, {}, False
         self._lasted_s, self._lasts_s = self._lasts_s, lasts_s
 
     def forget(self) -> None:
@@ -50,7 +51,9 @@ class SegmentClock:
                 if here is not None:
                     here.newest = event.dts
                 else:
-                    if not self._here and self._leaps(event.medium, event.dts):
+                    # Of one medium the last from before may stand at the segment's beginning.
+                    if not self._told and self._leaps(event.medium, event.dts):
+                        self._told = True
                         out.append(ClockReset(event.medium))
                     self._here[event.medium] = _Stretch(event.dts, event.dts)
             out.append(event)

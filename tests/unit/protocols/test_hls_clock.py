@@ -72,6 +72,16 @@ def test_stamps_when_segments_are_missing_between_then_nothing_is_told() -> None
     assert watched(clock, 6.0, units(120.0, 6.0))
 
 
+def test_stamps_when_sound_from_before_stands_first_then_the_picture_tells() -> None:
+    clock = SegmentClock()
+    clock.watch(fmt())
+    watched(clock, 6.0, units(0.0, 6.0))
+    clock.begin(6.0)
+    old = AccessUnit(Medium.AUDIO, 540_000, 540_000, True, b"x")
+    out = clock.watch([old, *units(106.0, 6.0)])
+    assert [i for i, each in enumerate(out) if isinstance(each, ClockReset)] == [1]
+
+
 def test_stamps_without_a_wrap_when_they_leap_then_the_clock_was_set() -> None:
     clock = SegmentClock()
     clock.watch(fmt(wrap=0))
