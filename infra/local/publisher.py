@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 from infra.local.publisher_server import Broadcast, FlvServer
@@ -59,12 +58,7 @@ class DemoPublisher:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:

@@ -7,7 +7,6 @@ whoever cannot keep up is let go, so that nobody else waits and memory stays bou
 import threading
 from collections import deque
 from http import HTTPStatus
-from types import TracebackType
 
 from infra.local.publisher_flv import HEADER, Tag
 from infra.local.serving import Quiet, Serving
@@ -171,11 +170,6 @@ class FlvServer(Serving):
         self._broadcast = broadcast
         self.url += PATH
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._broadcast.end()
-        super().__exit__(kind, error, trace)
+        super().__exit__()

@@ -11,10 +11,13 @@ import re
 import threading
 from base64 import b64encode
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from infra.local.serving import Quiet, Serving
 
 KEY = {"customerId": "customer", "customerSecret": "s3cr3t-of-the-customer"}
 AUTHORIZATION = "Basic " + b64encode(":".join(KEY.values()).encode()).decode()
@@ -95,29 +98,23 @@ class FakeAgora:
         self.unauthorised = 0
         self._tickets: dict[str, tuple[str, str, str]] = {}
         self._lock = threading.Lock()
-        self._servers = [self._serve(number) for number in range(addresses)]
-        self._threads = [
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-            for server in self._servers
-        ]
+        self._servers = [Serving(_Call, vendor=self, number=number) for number in range(addresses)]
+        self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        for server in self._servers:
+            self._running.enter_context(server)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for server, thread in zip(self._servers, self._threads, strict=True):
-            server.shutdown()
-            server.server_close()
-            thread.join(5)
+        self._running.close()
 
     def url(self, number: int = 0) -> str:
-        return f"http://127.0.0.1:{self._servers[number].server_address[1]}"
+        return self._servers[number].url
 
     @property
     def urls(self) -> list[str]:
-        return [self.url(number) for number in range(len(self._servers))]
+        return [server.url for server in self._servers]
 
     @property
     def live(self) -> list[Task]:
@@ -199,27 +196,8 @@ class FakeAgora:
 
     # ------------------------------------------------------------------ the wire
 
-    def _serve(self, number: int) -> ThreadingHTTPServer:
-        vendor = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                vendor._handle(self, number)
-
-            do_POST = do_DELETE = do_GET
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """A caller that hung up is no error."""
-
-        return Server(("127.0.0.1", 0), Handler)
-
-    def _handle(self, handler: BaseHTTPRequestHandler, number: int) -> None:
+    def handle(self, handler: BaseHTTPRequestHandler, number: int) -> None:
+        """Answer a call at one of the addresses."""
         handler.close_connection = True
         length = int(handler.headers.get("Content-Length", 0))
         body = json.loads(handler.rfile.read(length) or b"{}")
@@ -267,6 +245,20 @@ def _named(body: dict[str, Any]) -> tuple[str, str]:
     config = body["services"]["cloudTranscoder"]["config"]["transcoder"]
     rtc = config["outputs"][0].get("rtc", {"rtcChannel": "cdn", "rtcUid": 0})
     return rtc["rtcChannel"], str(rtc["rtcUid"])
+
+
+class _Call(Quiet):
+    """A call at one of the vendor's addresses."""
+
+    protocol_version = "HTTP/1.0"  # each call has a connection of its own
+    vendor: FakeAgora
+    number: int
+
+    def do_GET(self) -> None:
+        """Let the vendor answer, or not."""
+        self.vendor.handle(self, self.number)
+
+    do_POST = do_DELETE = do_GET
 
 
 def _write(handler: BaseHTTPRequestHandler, status: int, body: Any, slow_s: float = 0) -> None:

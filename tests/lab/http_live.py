@@ -7,7 +7,6 @@ import queue
 import select
 import socket
 import threading
-from types import TracebackType
 from typing import Self
 
 TS_PACKET = 188
@@ -125,12 +124,7 @@ class HttpLive:
         self._spawn(self._accept)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.ending.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -217,11 +211,6 @@ class TsOverHttp(HttpLive):
         self._spawn(self._take)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
         self._ingest.close()

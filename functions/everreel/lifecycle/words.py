@@ -123,8 +123,7 @@ def described(snapshot: Snapshot, segments: SegmentPage | None, bucket: str) -> 
     laps = snapshot.laps
     recorded_us = sum(lap.progress.recorded_us for lap in laps)
     stored_us = max((lap.progress.media_us for lap in laps), default=0)
-    received_us = max((lap.progress.received_us for lap in laps), default=0)
-    received_us = max(received_us, stored_us)
+    received_us = max([stored_us, *(lap.progress.received_us for lap in laps)])
     end_us = received_us
     if live and recording.origin_utc_us:
         end_us = max(end_us, snapshot.taken_utc_us - recording.origin_utc_us)

@@ -29,9 +29,9 @@ class HeldUnits:
         return self._bytes > HELD_BYTES
 
     @property
-    def first(self) -> Arrived | None:
-        """The unit that has waited for longest."""
-        return next(((at, unit) for at, unit in self if isinstance(unit, AccessUnit)), None)
+    def first(self) -> Arrived:
+        """The unit that has waited for longest; there is one."""
+        return next((at, unit) for at, unit in self if isinstance(unit, AccessUnit))
 
     @property
     def newest(self) -> Arrived | None:

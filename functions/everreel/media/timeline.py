@@ -94,14 +94,14 @@ class Timeline:
         for track in self._tracks.values():
             track.joined = track.last_us is None
 
-    def feed(self, events: Sequence[SourceEvent], now_us: int) -> list[TimelineEvent]:
+    def feed(self, events: Sequence[SourceEvent], now_us: int) -> Events:
         """Place what arrived at `now_us` (microseconds of a clock that never steps back).
 
         Returns samples, breaks and format changes in transport order. Samples are held back for up
         to `PROBATION_US` while it is decided whether time is missing, and for up to `DOUBT_WAIT_US`
         while tracks with clocks of their own are aligned.
         """
-        out: list[TimelineEvent] = []
+        out: Events = []
         for event in events:
             if isinstance(event, AccessUnit):
                 if self._opened_anew:
@@ -123,19 +123,19 @@ class Timeline:
             self._decide(now_us, out)
         return out
 
-    def flush(self) -> list[TimelineEvent]:
+    def flush(self) -> Events:
         """Give out what is held back: the connection ended."""
-        out: list[TimelineEvent] = []
+        out: Events = []
         self._decide_now(out)
         return out
 
-    def _hold(self, unit: AccessUnit, now_us: int, out: list[TimelineEvent]) -> None:
+    def _hold(self, unit: AccessUnit, now_us: int, out: Events) -> None:
         """Keep a unit back, unless that would be too much to keep."""
         self._held.add(now_us, unit)
         if self._held.full:
             self._decide_now(out)
 
-    def _decide_now(self, out: list[TimelineEvent]) -> None:
+    def _decide_now(self, out: Events) -> None:
         if self._alignment.waiting:
             self._alignment.end(self._held)
         elif self._held and not self._all_joined():
@@ -144,7 +144,7 @@ class Timeline:
 
     # ------------------------------------------------------------------ the ordinary way
 
-    def _set_format(self, track_format: TrackFormat, out: list[TimelineEvent]) -> None:
+    def _set_format(self, track_format: TrackFormat, out: Events) -> None:
         track = self._tracks.get(track_format.medium)
         if track is None:
             self._tracks[track_format.medium] = TrackClock(track_format)
@@ -154,7 +154,7 @@ class Timeline:
             track.change(track_format)
         out.append(FormatChange(track_format))
 
-    def _place(self, unit: AccessUnit, now_us: int, out: list[TimelineEvent]) -> None:
+    def _place(self, unit: AccessUnit, now_us: int, out: Events) -> None:
         """Give one unit its time; the common case is a small step ahead."""
         medium = unit.medium
         track = self._tracks.get(medium)
@@ -221,9 +221,7 @@ class Timeline:
             out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
         return 0
 
-    def _reset(
-        self, track: TrackClock, dts_us: int, now_us: int, out: list[TimelineEvent], cause: Cause
-    ) -> int:
+    def _reset(self, track: TrackClock, dts_us: int, now_us: int, out: Events, cause: Cause) -> int:
         """Re-anchor the clock: media goes on where the wall clock says, or right after the end."""
         end_us = self._end_us if self._end_us is not None else dts_us
         paused_us = max(0, now_us - self._arrived_us())
@@ -305,7 +303,7 @@ class Timeline:
             self._delay_us += (now_us - self._now_us) * DRIFT_PPM // 1_000_000
         return True
 
-    def _decide(self, now_us: int, out: list[TimelineEvent]) -> None:
+    def _decide(self, now_us: int, out: Events) -> None:
         """Release held units once it is known what the silence before them was."""
         if self._alignment.waiting:
             if self._alignment.settle(self._held, now_us):
@@ -350,10 +348,8 @@ class Timeline:
         self._probation_until_us = now_us + PROBATION_US
         return True
 
-    def _begin_anew(self, out: list[TimelineEvent]) -> None:
+    def _begin_anew(self, out: Events) -> None:
         """What was repeated stays late: it is another life of the same stream."""
-        if self._held.first is None:
-            return
         arrived_us, unit = self._held.first
         first_us = self._peek_us(unit)
         if first_us is not None:
@@ -371,10 +367,9 @@ class Timeline:
         raw = unit.pts if unit.dts is None else unit.dts
         return track.to_us(track.peek(raw)) + self._shift_us
 
-    def _insert_outage(self, late_us: int, out: list[TimelineEvent]) -> None:
+    def _insert_outage(self, late_us: int, out: Events) -> None:
         """Put back the time that a server took out when it ran timestamps on over an outage."""
-        first = self._held.first
-        first_us = None if first is None else self._peek_us(first[1])
+        first_us = self._peek_us(self._held.first[1])
         end_us = self._end_us
         if end_us is None or first_us is None:
             return
@@ -392,7 +387,7 @@ class Timeline:
         self._count("outage")
         out.append(Break(Cause.OUTAGE, at_us, gap_us, continuous=True))
 
-    def _release(self, out: list[TimelineEvent]) -> None:
+    def _release(self, out: Events) -> None:
         for arrived_us, event in self._held.take():
             if isinstance(event, TrackFormat):
                 self._set_format(event, out)

@@ -5,6 +5,12 @@ from typing import NamedTuple
 from everreel.media.access_unit import TrackFormat
 
 
+def distance(ticks: int, origin: int, wrap: int) -> int:
+    """Count raw ticks from `origin`, the short way round; `wrap` 0 never wraps."""
+    apart = ticks - origin
+    return (apart + (wrap >> 1)) % wrap - (wrap >> 1) if wrap else apart
+
+
 class SourceClock(NamedTuple):
     """How the samples of a track lie to the clock of its source.
 
@@ -90,9 +96,7 @@ class TrackClock:
     def lead(self, pts: int, dts: int) -> int:
         """Tell by how many ticks a unit is presented after it is decoded."""
         lead, wrap = pts - dts, self.format.wrap
-        if wrap and not -(wrap >> 1) < lead < wrap >> 1:
-            lead = (lead + (wrap >> 1)) % wrap - (wrap >> 1)
-        return lead
+        return lead if not wrap or -(wrap >> 1) < lead < wrap >> 1 else distance(pts, dts, wrap)
 
     def to_us(self, ticks: int) -> int:
         """Convert to microseconds, to nearest: exact again when rounded back (below 500 kHz)."""

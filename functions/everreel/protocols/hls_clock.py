@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from everreel.media.access_unit import AccessUnit, ClockReset, Medium, SourceEvent, TrackFormat
 from everreel.media.tolerances import JUMP_AHEAD_US
+from everreel.media.track_clock import distance
 
 
 @dataclass(slots=True)
@@ -63,13 +64,7 @@ class SegmentClock:
         before, track_format = self._before.get(medium), self._formats.get(medium)
         if before is None or track_format is None:
             return False
-        wrap, scale = track_format.wrap, track_format.timescale
-
-        def passed_s(to: int) -> float:
-            ticks = to - before.first
-            if wrap:
-                ticks = (ticks + (wrap >> 1)) % wrap - (wrap >> 1)
-            return ticks / scale
-
-        lasted_s = max(self._lasted_s, passed_s(before.newest))
-        return passed_s(dts) - lasted_s > JUMP_AHEAD_US / 1_000_000
+        wrap, timescale = track_format.wrap, track_format.timescale
+        held_s = distance(before.newest, before.first, wrap) / timescale
+        step_s = distance(dts, before.first, wrap) / timescale
+        return step_s - max(self._lasted_s, held_s) > JUMP_AHEAD_US / 1_000_000

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from everreel.errors import SourceMalformed, SourceUnsupported
 from everreel.media.access_unit import Medium, SourceEvent
+from everreel.media.track_clock import distance
 from everreel.protocols import sdp
 from everreel.protocols.rtp import WRAP, RtpCounts, RtpReceiver
 from everreel.protocols.rtp_payloads import depacketiser
@@ -29,6 +30,7 @@ class Track:
         channel: interleaved channel of its RTP packets, -1 before SETUP is answered.
         rtp_time: time stamp at which it starts according to the server, None if it does not say.
         started: its first packet has come.
+        early: ticks and NTP time of a report that came before it could be used.
     """
 
     medium: Medium
@@ -38,6 +40,7 @@ class Track:
     channel: int = -1
     rtp_time: int | None = None
     started: bool = False
+    early: tuple[int, int] | None = None
 
 
 def choose(session: sdp.SessionDescription, base: str) -> tuple[list[Track], tuple[str, ...]]:
@@ -83,13 +86,12 @@ class SessionClock:
     told how the two clocks lie.
     """
 
-    __slots__ = ("_early", "_origin_us", "_tracks")
+    __slots__ = ("_origin_us", "_tracks")
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         """Serve these tracks."""
         self._tracks = tracks
         self._origin_us: int | None = None
-        self._early: list[tuple[Track, int, int]] = []
 
     def rtp_info(self, header: str) -> None:
         """Note at which time stamp each track starts. Source: RFC 2326 §12.33."""
@@ -109,7 +111,7 @@ class SessionClock:
         track.started = True
         if track.rtp_time is None:
             return []
-        if abs(_distance(ticks, track.rtp_time)) > _PLAUSIBLE_S * track.clock_rate:
+        if abs(distance(ticks, track.rtp_time, WRAP)) > _PLAUSIBLE_S * track.clock_rate:
             track.rtp_time = None
             return []
         return track.receiver.reference(track.rtp_time, 0, promised=True)
@@ -118,20 +120,20 @@ class SessionClock:
         """Take a sender report. Units: RTP ticks, microseconds of the sender's NTP clock."""
         if self._origin_us is None:
             if track.rtp_time is not None and track.started:
-                since = _distance(ticks, track.rtp_time) * 1_000_000 // track.clock_rate
+                since = distance(ticks, track.rtp_time, WRAP) * 1_000_000 // track.clock_rate
                 self._origin_us = ntp_us - since
             elif any(other.rtp_time is not None for other in self._tracks):
                 # The clock is RTP-Info's, and where this track lies on it is not known yet. Its
                 # next report may be six seconds away.
-                self._early = [entry for entry in self._early if entry[0] is not track]
-                self._early.append((track, ticks, ntp_us))
+                track.early = ticks, ntp_us
                 return []
             else:
                 self._origin_us = 0
         events: list[SourceEvent] = []
-        for other, early_ticks, early_us in self._early:
-            events += other.receiver.reference(early_ticks, early_us - self._origin_us)
-        self._early = []
+        for other in self._tracks:
+            early, other.early = other.early, None
+            if early is not None:
+                events += other.receiver.reference(early[0], early[1] - self._origin_us)
         return events + track.receiver.reference(ticks, ntp_us - self._origin_us)
 
     def _track_of(self, url: str, index: int, count: int) -> Track | None:
@@ -143,8 +145,3 @@ class SessionClock:
         if len(same) == 1:
             return same[0]
         return self._tracks[index] if count == len(self._tracks) else None
-
-
-def _distance(ticks: int, origin: int) -> int:
-    """Count ticks from `origin`, the short way round."""
-    return (ticks - origin + (WRAP >> 1)) % WRAP - (WRAP >> 1)

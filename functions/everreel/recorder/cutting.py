@@ -131,9 +131,9 @@ class Cutting:
 
     def _in_step(self) -> int:
         """Count the other laps that have what we are building; as many as it takes if unknown."""
-        sid, open_k = self._order.sid, self.segmenter.open_k
+        open_k = self.segmenter.open_k
         try:
-            others = placed(self._finder, self._recordings.recent_laps(sid), self._order)
+            others = placed(self._finder, self._recordings, self._order)
         except EverreelError as error:
             log.warning("the other laps cannot be asked: %s", error.message)
             return self._width

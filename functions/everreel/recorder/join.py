@@ -129,7 +129,7 @@ class Joining:
         last = next(iter(self._recordings.newest(self._sid, 1)), None)
         finder = self._finder
         if lap is None or not finder.lives(lap):
-            others = placed(finder, self._recordings.recent_laps(self._sid), self._order)
+            others = placed(finder, self._recordings, self._order)
             if not others:
                 return self._take_over(lap, last)
             lap = others[0]

@@ -4,14 +4,13 @@ By landmarks that both received; else by the source's own clock as the other lap
 is still the same clock; and about where it must be, by the wall clock.
 """
 
-from collections.abc import Iterable
-
 from everreel.clock import MICROSECONDS, Clock
 from everreel.media.access_unit import Medium
 from everreel.media.index import SegmentRow
 from everreel.media.landmarks import Landmarks, find_origin, of
 from everreel.media.timeline import Timeline
 from everreel.media.tolerances import TOGETHER_US
+from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, LapState, Progress
 
 LOST_S = 10.0
@@ -132,11 +131,14 @@ class Finder:
         return newest_us - position_us
 
 
-def placed(finder: Finder, laps: Iterable[Lap], order: LapOrder) -> list[Lap]:
-    """Return the other laps that live and know where in the recording they are, oldest first."""
+def placed(finder: Finder, recordings: Recordings, order: LapOrder) -> list[Lap]:
+    """Return the other laps that live and know where in the recording they are, oldest first.
+
+    Raises: StateUnavailable.
+    """
     return [
         lap
-        for lap in laps
+        for lap in recordings.recent_laps(order.sid)
         if (lap.lane, lap.lap) != (order.lane, order.lap)
         and lap.progress.zero_us is not None
         and finder.lives(lap)

@@ -104,10 +104,9 @@ class Resync:
     def end(self) -> Verdict:
         """Decide now: nothing more comes for us. What another lap goes on with is left to it."""
         try:
-            others = placed(
-                self._finder, self._recordings.recent_laps(self._order.sid), self._order
+            left = any(
+                lap.progress.open_k >= 0 or not self._older_than(lap) for lap in self._others()
             )
-            left = any(lap.progress.open_k >= 0 or not self._older_than(lap) for lap in others)
         except EverreelError as error:
             log.warning("the other laps cannot be asked: %s", error.message)
             left = False
@@ -130,7 +129,7 @@ class Resync:
 
     def _others(self) -> list[Lap]:
         """Return the laps that have their place, the oldest first."""
-        return placed(self._finder, self._recordings.recent_laps(self._order.sid), self._order)
+        return placed(self._finder, self._recordings, self._order)
 
     def _knows(self, lap: Lap) -> bool:
         return lap.beat_utc_us > self._since_utc_us + SETTLE_S * MICROSECONDS
@@ -193,11 +192,10 @@ class Yielding:
         try:
             if next(iter(self._recordings.segments(sid, after=k - 1)), None) is not None:
                 return False
-            laps = self._recordings.recent_laps(sid)
+            others = placed(self._finder, self._recordings, self._order)
         except EverreelError as error:
             log.warning("the other laps cannot be asked: %s", error.message)
             return False
-        others = placed(self._finder, laps, self._order)
         if segment.stand_in:  # any part that begins earlier is better, however it ends
             return any(0 <= lap.progress.entered_k <= k for lap in others)
         told = [lap.progress for lap in others]
