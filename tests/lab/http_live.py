@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import select
 import socket
 import threading
@@ -97,12 +98,9 @@ class HttpLive:
             self._connections.add(connection)
         with connection, contextlib.suppress(*_GONE):
             connection.settimeout(10)
-            request = b""
-            while b"\r\n\r\n" not in request:
-                data = connection.recv(4096)
-                if not data:
-                    return
-                request += data
+            request = _whole_request(connection)
+            if not request:
+                return
             self.requests[number] = request.decode("latin-1")
             reply = Reply(connection, chunked=self._chunked)
             if request.split(b" ")[1].split(b"?")[0] != self.path.encode():
@@ -132,6 +130,20 @@ class HttpLive:
         self.drop_players()
         for thread in self._threads:
             thread.join(2)
+
+
+def _whole_request(connection: socket.socket) -> bytes:
+    """Read a request with its body: what is left unread resets the connection when it is closed."""
+    request, missing = b"", 1
+    while missing > 0:
+        data = connection.recv(4096)
+        if not data:
+            return b""
+        request += data
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        missing = (int(length[1]) if length else 0) - len(body) if end else 1
+    return request
 
 
 class TsOverHttp(HttpLive):
