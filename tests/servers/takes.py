@@ -1,4 +1,4 @@
-"""Every kind of live stream, recorded side by side once per test process: quarter of a minute each.
+"""Every kind of live stream, recorded side by side once per test process: 20 s each.
 
 Servers and publishers are gone when a test sees a take; what was published is known from the clip,
 what was recorded lies in the store.
@@ -27,7 +27,7 @@ from tests.lab.publisher import Media, Publisher
 from tests.lab.servers import GstRtsp, LiveHls, NginxRtmp, NodeMediaServer
 from tests.servers.harness import Lap
 
-RECORD_S = 13.0
+RECORD_S = 21.0  # RTSP sessions may wait 13 s for reports that agree
 LATER_S = 5.0
 
 
@@ -53,7 +53,7 @@ class Kind:
 
 
 # GStreamer describes a stream to its first player only after a keyframe and a preroll.
-_COLD_S = 4.5
+_COLD_S = 8.5
 # A live playlist is complete segments, and we begin three of them from its end.
 _HLS_S = 7.0
 

@@ -95,7 +95,7 @@ class ClockReference:
         medium: the track.
         ticks: raw source ticks of the track.
         common_us: the same instant on the shared clock, microseconds from an arbitrary origin.
-        promised: the server said so when it began (RTP-Info), the sender did not measure it.
+        promised: the server said so before it sent anything of the track.
     """
 
     medium: Medium

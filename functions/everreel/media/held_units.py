@@ -34,10 +34,11 @@ class HeldUnits:
         return next((at, unit) for at, unit in self if isinstance(unit, AccessUnit))
 
     @property
-    def newest(self) -> Arrived | None:
-        """The unit that came last."""
-        latest = reversed(self._events)
-        return next(((at, unit) for at, unit in latest if isinstance(unit, AccessUnit)), None)
+    def newest(self) -> Arrived:
+        """The unit that came last; there is one."""
+        return next(
+            (at, unit) for at, unit in reversed(self._events) if isinstance(unit, AccessUnit)
+        )
 
     def add(self, now_us: int, event: AccessUnit | TrackFormat) -> None:
         """Keep what arrived at `now_us`."""

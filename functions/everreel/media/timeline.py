@@ -138,8 +138,6 @@ class Timeline:
     def _decide_now(self, out: Events) -> None:
         if self._alignment.waiting:
             self._alignment.end(self._held)
-        elif self._held and not self._all_joined():
-            self._decide(self._probation_until_us, out)
         self._release(out)
 
     # ------------------------------------------------------------------ the ordinary way
@@ -309,16 +307,13 @@ class Timeline:
             if self._alignment.settle(self._held, now_us):
                 self._release(out)
             return
-        newest = self._held.newest
-        late_us = 0 if newest is None else self._late_us(*newest)
-        if late_us < CATCH_UP_US:
-            self._release(out)
-        elif now_us >= self._probation_until_us:
+        late_us = self._late_us(*self._held.newest)
+        if late_us >= CATCH_UP_US:
+            if now_us < self._probation_until_us:
+                return
             if self._all_joined():
                 self._insert_outage(late_us, out)
-            else:
-                self._begin_anew(out)
-            self._release(out)
+        self._release(out)
 
     def _all_joined(self) -> bool:
         return all(track.joined for track in self._tracks.values())
@@ -338,21 +333,27 @@ class Timeline:
         Servers repeat what they keep, which ends with the present; a publisher that plays the same
         stream from its start again stays late. Only time tells.
         """
-        track = self._tracks.get(unit.medium)
-        if track is None or unit.dts is None or self._same_clock:
-            return False
-        pts_us = track.to_us(track.peek(unit.pts)) + self._shift_us
-        late = self._late_us(now_us, unit) >= CATCH_UP_US
-        if not late or not self._recent.holds(unit.medium, pts_us, unit.data):
+        if unit.dts is None or self._same_clock or not self._repeats_late(now_us, unit):
             return False
         self._probation_until_us = now_us + PROBATION_US
         return True
 
+    def _repeats_late(self, arrived_us: int, unit: AccessUnit) -> bool:
+        track = self._tracks.get(unit.medium)
+        if track is None or self._late_us(arrived_us, unit) < CATCH_UP_US:
+            return False
+        pts_us = track.to_us(track.peek(unit.pts)) + self._shift_us
+        return self._recent.holds(unit.medium, pts_us, unit.data) is True
+
     def _begin_anew(self, out: Events) -> None:
-        """What was repeated stays late: it is another life of the same stream."""
+        """Reset the clock if what was repeated stays late: it is another life of the same stream.
+
+        Also where every session's clock begins with 0 (RTP-Info): its times are the first life's.
+        """
         arrived_us, unit = self._held.first
         first_us = self._peek_us(unit)
-        if first_us is not None:
+        late = self._late_us(*self._held.newest) >= CATCH_UP_US
+        if first_us is not None and late and self._repeats_late(arrived_us, unit):
             track = self._tracks[unit.medium]
             self._end_us = first_us + self._reset(track, first_us, arrived_us, out, Cause.RECONNECT)
 
@@ -388,6 +389,8 @@ class Timeline:
         out.append(Break(Cause.OUTAGE, at_us, gap_us, continuous=True))
 
     def _release(self, out: Events) -> None:
+        if self._held and not self._all_joined():
+            self._begin_anew(out)
         for arrived_us, event in self._held.take():
             if isinstance(event, TrackFormat):
                 self._set_format(event, out)

@@ -44,11 +44,17 @@ REPORT_WAIT_US = 8_000_000
 
 Reports come within 6.2 s of each other (5 s times 1.5, divided by e - 1.5; RFC 3550 §6.3.1)."""
 
-DOUBT_WAIT_US = 9_000_000
-"""How long they wait for a better one if arrival contradicts it: two reports come within this."""
+DOUBT_WAIT_US = 13_000_000
+"""How long they wait for reports that agree: two from each sender come within this (2 x 6.2 s)."""
+
+AGREED_US = 10_000
+"""Claims agree if they lay the tracks alike within this: nobody sees or hears it."""
+
+BUFFERED_US = 2_000_000
+"""How much longer than the other a server may keep one track; claims that agree hold up to it."""
 
 TOGETHER_US = 600_000
-"""What is captured together arrives together, within this."""
+"""The same where claims do not agree: what is captured together arrives together."""
 
 HELD_BYTES = 16 * 1024 * 1024
 """Units are held back for a decision no longer once they are this many bytes."""

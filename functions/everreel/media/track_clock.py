@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from everreel.media.access_unit import TrackFormat
+from everreel.media.access_unit import ClockReference, TrackFormat
 
 
 def distance(ticks: int, origin: int, wrap: int) -> int:
@@ -108,10 +108,13 @@ class TrackClock:
         wrap_us = (self.format.wrap * 1_000_000 + self.half) // timescale
         return SourceClock(shift_us + self.offset_us, wrap_us)
 
-    def align(self, raw: int, common_us: int) -> None:
+    def told_us(self, reference: ClockReference) -> int:
+        """Return the offset with which the reference's ticks stand for its instant."""
+        return reference.common_us - (self.to_us(self.peek(reference.ticks)) - self.offset_us)
+
+    def align(self, reference: ClockReference) -> None:
         """Let raw ticks stand for an instant of the clock that all tracks share."""
-        if self.raw is None:
-            self.raw = self.ticks = raw  # units before and after it unwrap around the reference
-        self.offset_us = 0
-        self.offset_us = common_us - self.to_us(self.peek(raw))
+        if self.raw is None:  # units before and after it unwrap around the reference
+            self.raw = self.ticks = reference.ticks
+        self.offset_us = self.told_us(reference)
         self.aligned = True

@@ -30,7 +30,8 @@ class Track:
         channel: interleaved channel of its RTP packets, -1 before SETUP is answered.
         rtp_time: time stamp at which it starts according to the server, None if it does not say.
         started: its first packet has come.
-        early: ticks and NTP time of a report that came before it could be used.
+        early: ticks and NTP time of a report that came before it could be used, and whether that
+            was before any packet.
     """
 
     medium: Medium
@@ -40,7 +41,7 @@ class Track:
     channel: int = -1
     rtp_time: int | None = None
     started: bool = False
-    early: tuple[int, int] | None = None
+    early: tuple[int, int, bool] | None = None
 
 
 def choose(session: sdp.SessionDescription, base: str) -> tuple[list[Track], tuple[str, ...]]:
@@ -117,15 +118,22 @@ class SessionClock:
         return track.receiver.reference(track.rtp_time, 0, promised=True)
 
     def report(self, track: Track, ticks: int, ntp_us: int) -> list[SourceEvent]:
-        """Take a sender report. Units: RTP ticks, microseconds of the sender's NTP clock."""
+        """Take a sender report. Units: RTP ticks, microseconds of the sender's NTP clock.
+
+        One that comes before the first packet is made while the server's pipeline warms up: it is
+        no more than a promise, and RTP-Info is one already.
+        """
+        promised = not track.started
+        if promised and track.rtp_time is not None:
+            return []
         if self._origin_us is None:
-            if track.rtp_time is not None and track.started:
+            if track.rtp_time is not None:
                 since = distance(ticks, track.rtp_time, WRAP) * 1_000_000 // track.clock_rate
                 self._origin_us = ntp_us - since
             elif any(other.rtp_time is not None for other in self._tracks):
                 # The clock is RTP-Info's, and where this track lies on it is not known yet. Its
                 # next report may be six seconds away.
-                track.early = ticks, ntp_us
+                track.early = ticks, ntp_us, promised
                 return []
             else:
                 self._origin_us = 0
@@ -133,8 +141,10 @@ class SessionClock:
         for other in self._tracks:
             early, other.early = other.early, None
             if early is not None:
-                events += other.receiver.reference(early[0], early[1] - self._origin_us)
-        return events + track.receiver.reference(ticks, ntp_us - self._origin_us)
+                at, ntp, first = early
+                events += other.receiver.reference(at, ntp - self._origin_us, promised=first)
+        common_us = ntp_us - self._origin_us
+        return events + track.receiver.reference(ticks, common_us, promised=promised)
 
     def _track_of(self, url: str, index: int, count: int) -> Track | None:
         """Find the track a row of RTP-Info is about: servers write its URL in many ways."""

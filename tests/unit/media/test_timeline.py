@@ -218,8 +218,12 @@ def test_tracks_with_random_offsets_when_referenced_then_they_are_in_step(
 ) -> None:
     arrivals = rtp(3, video_zero=video_zero, audio_zero=audio_zero)
     references = [
-        Arrival(500_000, ClockReference(Medium.VIDEO, (video_zero + 45_000) % WRAP, 77_500_000)),
-        Arrival(500_000, ClockReference(Medium.AUDIO, (audio_zero + 24_000) % WRAP, 77_500_000)),
+        Arrival(at_ms * 1000, ClockReference(medium, ticks % WRAP, (77_000 + at_ms) * 1000))
+        for at_ms in (500, 2500)
+        for medium, ticks in (
+            (Medium.VIDEO, video_zero + at_ms * 90),
+            (Medium.AUDIO, audio_zero + at_ms * 48),
+        )
     ]
     events = place(Timeline(), sorted([*arrivals, *references], key=lambda a: a.at_us))
     video, audio = samples(events), samples(events, Medium.AUDIO)
@@ -235,11 +239,36 @@ def test_tracks_with_random_offsets_when_never_referenced_then_arrival_aligns_th
     assert abs(video[0].pts_us - audio[0].pts_us) <= 50_000
 
 
-def claimed(at_us: int, video_us: int, audio_us: int, *, promised: bool = False) -> list[Arrival]:
-    """A server's claim at `at_us` that these media times (of zeros 0 and 0) are one instant."""
+def claimed(at_us: int, sound_ahead_us: int, *, promised: bool = False) -> list[Arrival]:
+    """What a server whose tracks start with tick 0 claims; right if `sound_ahead_us` is 0.
+
+    Reports are about their moment, as NTP has it.
+    """
+    video, audio = at_us * 9 // 100, (at_us + sound_ahead_us) * 48 // 1000
+    common_us = 50_000_000 + at_us
     return [
-        Arrival(at_us, ClockReference(Medium.VIDEO, video_us * 9 // 100, 50_000_000, promised)),
-        Arrival(at_us, ClockReference(Medium.AUDIO, audio_us * 48 // 1000, 50_000_000, promised)),
+        Arrival(at_us, ClockReference(Medium.VIDEO, video, common_us, promised)),
+        Arrival(at_us, ClockReference(Medium.AUDIO, audio, common_us, promised)),
+    ]
+
+
+def served(arrivals: list[Arrival], *claims: list[Arrival]) -> list[TimelineEvent]:
+    """Place a stream whose server claims this; what arrives at one time keeps that order."""
+    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
+    units = [a for a in arrivals if isinstance(a.event, AccessUnit)]
+    promised = [a for claim in claims for a in claim if not a.at_us]
+    reports = [a for claim in claims for a in claim if a.at_us]
+    timed = sorted([*units, *reports], key=lambda a: a.at_us)
+    return place(Timeline(), [*formats, *promised, *timed])
+
+
+def delayed(arrivals: list[Arrival], medium: Medium, by_us: int) -> list[Arrival]:
+    """The same, with the units of one track that much later on their way."""
+    return [
+        replace(a, at_us=a.at_us + by_us)
+        if isinstance(a.event, AccessUnit) and a.event.medium is medium
+        else a
+        for a in arrivals
     ]
 
 
@@ -248,96 +277,159 @@ def in_step(events: list[TimelineEvent]) -> int:
     return abs(samples(events)[0].pts_us - samples(events, Medium.AUDIO)[0].pts_us)
 
 
-def test_server_that_claims_a_wrong_instant_when_its_report_comes_then_that_is_believed() -> None:
-    arrivals = rtp(5, video_zero=0, audio_zero=0)
-    wrong, report = (
-        claimed(0, 1_040_000, 0, promised=True),
-        claimed(2_200_000, 2_000_000, 2_000_000),
+def test_server_that_claims_a_wrong_instant_when_its_reports_agree_then_they_are_believed() -> None:
+    events = served(
+        rtp(9, video_zero=0, audio_zero=0),
+        claimed(0, -1_040_000, promised=True),
+        claimed(2_200_000, 0),
+        claimed(7_300_000, 0),
     )
-    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
-    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
-    events = place(Timeline(), [*formats, *wrong, *sorted([*rest, *report], key=lambda a: a.at_us)])
     assert in_step(events) <= 25
-    assert len(samples(events)) == 125
+    assert len(samples(events)) == 225
     assert not breaks(events)
 
 
 def test_server_that_claims_a_wrong_instant_when_it_never_reports_then_arrival_decides() -> None:
-    arrivals = rtp(12, video_zero=0, audio_zero=0)
-    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
-    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
-    events = place(Timeline(), [*formats, *claimed(0, 1_040_000, 0, promised=True), *rest])
+    events = served(rtp(12, video_zero=0, audio_zero=0), claimed(0, -1_040_000, promised=True))
     assert in_step(events) <= 50_000
     assert len(samples(events)) == 300
 
 
-def test_server_whose_first_report_is_wrong_when_its_claim_was_right_then_the_claim_holds() -> None:
-    arrivals = rtp(5, video_zero=0, audio_zero=0)
-    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
-    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
-    report = claimed(300_000, 1_100_000, 0)
-    events = place(
-        Timeline(),
-        [
-            *formats,
-            *claimed(0, 0, 0, promised=True),
-            *sorted([*rest, *report], key=lambda a: a.at_us),
-        ],
-    )
-    assert in_step(events) <= 25
-    assert len(samples(events)) == 125
+def test_server_that_promises_right_when_its_first_report_agrees_then_nobody_waits_longer() -> None:
+    arrivals = rtp(2.5, video_zero=0, audio_zero=0)
+    events = served(arrivals, claimed(0, 0, promised=True), claimed(1_900_000, 3_000))
+    assert in_step(events) <= 3_025
+    assert 45 <= len(samples(events)) <= 63
 
 
-def test_server_whose_claim_is_a_few_frames_off_when_its_report_comes_then_that_is_believed() -> (
-    None
-):
-    arrivals = rtp(6, video_zero=0, audio_zero=0)
-    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
-    rest = [a for a in arrivals if isinstance(a.event, AccessUnit)]
-    report = claimed(3_400_000, 3_000_000, 3_000_000)
-    sloppy = claimed(0, 80_000, 0, promised=True)
-    events = place(
-        Timeline(), [*formats, *sloppy, *sorted([*rest, *report], key=lambda a: a.at_us)]
+@pytest.mark.parametrize("off_us", [80_000, -101_000, 1_138_000, -1_138_000])
+def test_server_whose_first_report_is_wrong_when_its_second_agrees_with_its_claim_then_that_holds(
+    off_us: int,
+) -> None:
+    events = served(
+        rtp(6, video_zero=0, audio_zero=0),
+        claimed(0, 0, promised=True),
+        claimed(1_300_000, off_us),
+        claimed(5_000_000, 0),
     )
     assert in_step(events) <= 25
     assert len(samples(events)) == 150
 
 
+def test_server_whose_clock_is_set_while_it_warms_up_when_its_tracks_keep_step_then_they_do() -> (
+    None
+):
+    def later_by(claim: list[Arrival], us: int) -> list[Arrival]:
+        return [
+            replace(a, event=replace(a.event, common_us=a.event.common_us + us))
+            for a in claim
+            if isinstance(a.event, ClockReference)
+        ]
+
+    events = served(
+        rtp(6, video_zero=0, audio_zero=0),
+        claimed(0, 0, promised=True),
+        claimed(1_300_000, 101_000),
+        later_by(claimed(5_000_000, 0), 1_239_984),
+    )
+    assert in_step(events) <= 25
+    assert len(samples(events)) == 150
+
+
+def test_server_whose_claim_and_first_report_are_wrong_when_two_reports_agree_then_they_hold() -> (
+    None
+):
+    events = served(
+        rtp(12, video_zero=0, audio_zero=0),
+        claimed(0, 80_000, promised=True),
+        claimed(600_000, 840_000),
+        claimed(4_700_000, 0),
+        claimed(10_400_000, 4),
+    )
+    assert in_step(events) <= 25
+    assert len(samples(events)) == 300
+
+
+@pytest.mark.parametrize("late", [Medium.VIDEO, Medium.AUDIO])
+@pytest.mark.parametrize("by_us", [707_000, 1_900_000])
+def test_server_that_buffers_one_track_for_longer_when_its_claims_agree_then_they_hold(
+    late: Medium, by_us: int
+) -> None:
+    arrivals = delayed(rtp(8, video_zero=0, audio_zero=0), late, by_us)
+    events = served(arrivals, claimed(0, 0, promised=True), claimed(2_600_000, 0))
+    assert in_step(events) <= 25
+
+
+def test_server_whose_claims_agree_when_arrival_is_seconds_off_then_arrival_decides() -> None:
+    events = served(
+        rtp(14, video_zero=0, audio_zero=0),
+        claimed(0, 9_000_000, promised=True),
+        claimed(2_600_000, 9_000_000),
+    )
+    assert in_step(events) <= 50_000
+    assert len(samples(events)) == 350
+
+
 def test_server_that_promises_nothing_when_its_reports_come_late_then_they_decide_not_arrival() -> (
     None
 ):
-    arrivals = rtp(8, video_zero=0, audio_zero=0)
-    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
     # MPEG-TS brings the sound 160 ms after the picture that it belongs to.
-    rest = [
-        Arrival(a.at_us + 160_000 * (a.event.medium is Medium.AUDIO), a.event)
-        for a in arrivals
-        if isinstance(a.event, AccessUnit)
-    ]
-    report = claimed(6_100_000, 6_000_000, 6_000_000)
-    events = place(Timeline(), [*formats, *sorted([*rest, *report], key=lambda a: a.at_us)])
+    arrivals = delayed(rtp(13, video_zero=0, audio_zero=0), Medium.AUDIO, 160_000)
+    events = served(arrivals, claimed(6_100_000, 0), claimed(12_200_000, 0))
     assert in_step(events) <= 25
-    assert len(samples(events)) == 200
+    assert len(samples(events)) == 325
+
+
+def test_server_whose_reports_never_agree_when_arrival_bears_them_out_then_the_newest_decides() -> (
+    None
+):
+    arrivals = rtp(15, video_zero=0, audio_zero=0)
+    reports = [claimed(1_000_000 * at, 15_000 * (13 - at)) for at in (2, 7, 12)]
+    events = served(arrivals, *reports)
+    assert in_step(events) == pytest.approx(15_000, abs=25)
+    assert len(samples(events)) == 375
 
 
 def test_server_that_sends_its_backlog_at_once_when_its_claim_is_right_then_it_is_believed() -> (
     None
 ):
-    arrivals = rtp(5, video_zero=0, audio_zero=0)
-    formats = [a for a in arrivals if not isinstance(a.event, AccessUnit)]
-    rest = [
-        replace(a, at_us=max(a.at_us, 1_500_000))
-        for a in arrivals
-        if isinstance(a.event, AccessUnit)
-        and (a.event.medium is Medium.AUDIO or a.at_us >= 1_000_000)
+    arrivals = [
+        replace(a, at_us=max(a.at_us, 1_500_000)) if isinstance(a.event, AccessUnit) else a
+        for a in rtp(7, video_zero=0, audio_zero=0)
+        if getattr(a.event, "medium", None) is Medium.AUDIO
+        or a.at_us >= 1_000_000
+        or not isinstance(a.event, AccessUnit)
     ]
-    report = claimed(2_000_000, 2_000_000, 900_000)  # not yet on the pipeline's final clock
-    late = sorted([*rest, *report], key=lambda a: a.at_us)
-    events = place(Timeline(), [*formats, *claimed(0, 0, 0, promised=True), *late])
+    events = served(
+        arrivals,
+        claimed(0, 0, promised=True),
+        claimed(2_000_000, -1_100_000),  # not yet on the pipeline's final clock
+        claimed(6_500_000, 0),
+    )
     picture = samples(events)[0].pts_us
     sound = [s.pts_us for s in samples(events, Medium.AUDIO)]
     assert min(abs(picture - at) for at in sound) <= 12_000
     assert picture - sound[0] == pytest.approx(1_000_000, abs=25)
+
+
+def test_publisher_that_plays_the_same_from_its_start_over_rtsp_when_reopened_then_it_is_kept() -> (
+    None
+):
+    def session(at_us: int, zero: int) -> list[Arrival]:
+        """One connection: RTP-Info lets each begin with 0, whatever ticks it counts in."""
+        arrivals = rtp(6, video_zero=zero, audio_zero=zero)
+        promises = [Arrival(0, ClockReference(medium, zero, 0, promised=True)) for medium in Medium]
+        return later([*arrivals[:2], *promises, *arrivals[2:]], at_us)
+
+    timeline = Timeline()
+    first = place(timeline, session(0, 1000)) + timeline.flush()
+    timeline.reopened()
+    second = place(timeline, session(9_000_000, 77_000)) + timeline.flush()
+    assert len(samples(first)) == len(samples(second)) == 150
+    assert len(samples(first, Medium.AUDIO)) == len(samples(second, Medium.AUDIO))
+    (rejoined,) = breaks(second)
+    assert rejoined.cause is Cause.RECONNECT
+    assert rejoined.gap_us == pytest.approx(3_000_000, abs=60_000)
 
 
 @pytest.mark.parametrize("away_us", [1_000_000, 2_500_000, 15_000_000])

@@ -121,6 +121,26 @@ def test_receive_when_rtp_info_leaves_a_track_out_then_its_early_report_ties_it(
     ]
 
 
+def test_receive_when_a_track_reports_before_it_sends_anything_then_rtp_info_counts_for_more():
+    parser = playing()
+    ntp = 3_900_000_000 << 32
+    parser.receive(picture(1, 9000) + framed(1, sender_report(99_000, ntp)))
+    assert parser.receive(framed(3, sender_report(84_000, ntp, ssrc=7))) == []
+    assert parser.receive(sound(7, 48_000))[0] == ClockReference(Medium.AUDIO, 48_000, 0, True)
+    measured = parser.receive(framed(3, sender_report(84_000, ntp, ssrc=7)))
+    assert measured == [ClockReference(Medium.AUDIO, 84_000, 1_000_000)]
+
+
+def test_receive_when_a_track_without_rtp_info_reports_early_then_that_is_only_a_promise():
+    parser = playing(rtp_info="")
+    early, late = (framed(1, sender_report(5, at << 32)) for at in (1, 2))
+    told = [parser.receive(each)[-1] for each in (early, picture(1, 5) + late)]
+    assert told == [
+        ClockReference(Medium.VIDEO, 5, 1_000_000, promised=True),
+        ClockReference(Medium.VIDEO, 5, 2_000_000),
+    ]
+
+
 def test_receive_when_there_is_no_rtp_info_then_sender_reports_give_the_clock():
     parser = playing(rtp_info="")
     events = parser.receive(picture(1, 5) + framed(1, sender_report(5, 1 << 32)))

@@ -52,9 +52,10 @@ class Client:
         arrivals = rtp(12, video_zero=ticks, audio_zero=2 * ticks)
         for medium, scale in ((Medium.VIDEO, 90_000), (Medium.AUDIO, 48_000)):
             zero = ticks if medium is Medium.VIDEO else 2 * ticks
-            common_us = 7 * SECOND + (late_us if medium is Medium.AUDIO else 0)
-            claim = ClockReference(medium, zero + scale // 2, common_us)
-            arrivals.append(Arrival(500_000, claim))
+            for second in (0, 5):
+                common_us = (7 + second) * SECOND + (late_us if medium is Medium.AUDIO else 0)
+                claim = ClockReference(medium, zero + scale // 2 + second * scale, common_us)
+                arrivals.append(Arrival(500_000 + second * SECOND, claim))
         for each in sorted(arrivals, key=lambda each: each.at_us):
             events = self.timeline.feed([each.event], 100 * SECOND + each.at_us)
             self.landmarks.note(events)
