@@ -1,7 +1,7 @@
 """Holds a manifest against itself: its chain, its sums, and who it says wrote what."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from everreel.clock import MICROSECONDS
@@ -81,12 +81,7 @@ class _Check:
 
     def _names(self) -> None:
         container = self._document.get("container")
-        laps = self._document.get("laps")
-        known = {
-            (lap.get("lane"), lap.get("lap"))
-            for lap in (laps if isinstance(laps, list) else [])
-            if isinstance(lap, dict)
-        }
+        known = {_written_by(lap) for lap in _laps(self._document)}
         for segment in self._segments:
             writer = segment.lane, segment.lap
             words = segment_words(segment.key)
@@ -157,19 +152,18 @@ def check_laps(
     """Hold what the laps say they wrote against what is theirs; return their lanes and numbers."""
     found: dict[tuple[object, object], Writer]
     found = {(writer.lane, writer.lap): writer for writer in writers}
-    laps = claim.document.get("laps")
     lost = claim.document.get("missing")
     known = set(found)
-    for lap in laps if isinstance(laps, list) else []:
+    for lap in _laps(claim.document):
         if not isinstance(lap, dict):
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, "laps: this is no lap")
             continue
         for field in sorted(_LAP_FIELDS - lap.keys()):
             text = f"a lap does not tell its {field}"
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, text)
-        if isinstance(lap.get("lane"), str) and isinstance(lap.get("lap"), int):
-            known.add((lap["lane"], lap["lap"]))
-        writer = found.get((lap.get("lane"), lap.get("lap")))
+        lane, number = _written_by(lap)
+        known.add((lane, number))
+        writer = found.get((lane, number))
         if writer is not None:
             writer.state, writer.reason = str(lap.get("state") or ""), str(lap.get("reason") or "")
         segments = writer.segments if writer else 0
@@ -178,10 +172,22 @@ def check_laps(
             report.problem(
                 Trouble.CONTRADICTION,
                 names.MANIFEST,
-                f"lap {lap.get('lane')}{lap.get('lap')} says it wrote {lap.get('segments')} "
+                f"lap {lane}{number} says it wrote {lap.get('segments')} "
                 f"segments, {segments} are its own",
             )
     return known
+
+
+def _laps(document: Mapping[str, Any]) -> list[Any]:
+    laps = document.get("laps")
+    return laps if isinstance(laps, list) else []
+
+
+def _written_by(lap: object) -> tuple[str, str | int]:
+    """Give lane and number of what a manifest calls a lap; those that are none are no lap's."""
+    told = lap if isinstance(lap, dict) else {}
+    lane, number = told.get("lane"), told.get("lap")
+    return str(lane), number if isinstance(number, int) else str(number)
 
 
 def declared_inits(document: dict[str, Any]) -> dict[int, dict[str, Any] | None]:

@@ -400,6 +400,8 @@ def test_verify_when_a_segment_is_left_out_of_the_manifest_then_chain_and_lists_
         lambda d: d.update(startTime="2026-01-01T00:00:01.000Z"),
         lambda d: d["laps"][0].update(segments=2),
         lambda d: d["laps"][0].update(lap=2),
+        lambda d: d["laps"][0].update(lap=[1]),
+        lambda d: d["laps"][0].update(lane=["a"]),
         lambda d: d["segments"][1].update(lap=2),
         lambda d: d["segments"][1].update(durationSeconds=6.5),
         lambda d: d["segments"][1]["units"].update(video=149),
