@@ -29,6 +29,7 @@ STRUCK = [
     "kill/hls-ts/economy",
     "kill/http-flv/redundant",
     "kill/rtsp/redundant",
+    "kill-all/hls-fmp4/redundant",
     "hang/rtmp-nms/economy",
     "hang/http-ts/redundant",
     "store-503/http-flv/economy",

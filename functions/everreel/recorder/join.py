@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from everreel.clock import Clock
+from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.index import SegmentRow
 from everreel.media.segment import Break, FormatChange, Place, Sample, TimelineEvent
-from everreel.recorder.place import Finder, placed
+from everreel.recorder.place import Finder, goes_first, placed
 from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, parse_lap
 
@@ -35,10 +35,11 @@ POLL_US = 5_000_000
 """Media after which there is another look however soon: a server's past comes in a burst."""
 
 SETTLE_US = 1_000_000
-"""Media received before the wall clock is believed: servers send the last pictures in a burst."""
+"""Time and media received before the wall clock is believed: the last pictures come in a burst."""
 
 PATIENCE_US = 20_000_000
-"""Media without a common landmark after which the source's clock is believed."""
+"""Media without a common landmark after which the source's clock is believed, and after which a lap
+that should find its place before us is not waited for."""
 
 
 class Joining:
@@ -65,6 +66,7 @@ class Joining:
         self._held: deque[FormatChange | Sample] = deque()
         self._bytes = 0
         self._first_us: int | None = None
+        self._first_s = 0.0
         self._newest_us = 0
         self._polled_s: float | None = None
         self._polled_us = 0
@@ -110,6 +112,7 @@ class Joining:
             return
         if self._first_us is None:
             self._first_us = self._newest_us = event.pts_us
+            self._first_s = self._clock.monotonic()
         self._newest_us = max(self._newest_us, event.pts_us)
         self._bytes += len(event.data)
         while self._bytes > HELD_BYTES or self._too_old(held[0]):
@@ -146,7 +149,8 @@ class Joining:
         """Nobody records: begin with the next keyframe, as exactly as can be told where."""
         if last is None:
             return True
-        if self._waited_us() < SETTLE_US:
+        passed_us = (self._clock.monotonic() - self._first_s) * MICROSECONDS
+        if min(self._waited_us(), passed_us) < SETTLE_US:
             return False
         end_us = last.start_us + last.duration_us
         finder = self._finder
@@ -157,6 +161,9 @@ class Joining:
             zeros = finder.by_landmarks(lap.progress, near_us, self._newest_us)
             zeros = zeros or finder.by_source_clock(lap.progress, near_us)
         exact = zeros is not None
+        patient = not exact and self._waited_us() < PATIENCE_US
+        if patient and goes_first(finder, self._recordings, self._order):
+            return False
         self.place = Place(*(zeros or (near_us, near_us)), last.k, shift_k, end_us, exact)
         return True
 

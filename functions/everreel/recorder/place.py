@@ -22,6 +22,9 @@ OWN_CLOCK_US = 2_000_000
 BURST_CLOCK_US = 60_000_000
 """The same where media of the last minute may come at once (HLS)."""
 
+STARTING_S = 25.0
+"""A lap that was invoked so long ago and has not begun is not waited for."""
+
 SOUND_US = 4_000_000
 """How long audio is given to find its own place after video has found its."""
 
@@ -66,6 +69,11 @@ class Finder:
         """Tell whether a lap runs, as far as its beats tell."""
         age_s = (self._clock.utc_us() - lap.beat_utc_us) / MICROSECONDS
         return lap.state is LapState.RUNNING and age_s < LOST_S
+
+    def starts(self, lap: Lap) -> bool:
+        """Tell whether a lap was invoked a moment ago and is about to begin."""
+        age_s = (self._clock.utc_us() - lap.invoked_utc_us) / MICROSECONDS
+        return lap.state is LapState.INVOKED and age_s < STARTING_S
 
     def by_landmarks(self, told: Progress, near_us: int, newest_us: int) -> Zeros | None:
         """Return the zeros that common landmarks tell, None if they do not tell yet.
@@ -143,3 +151,18 @@ def placed(finder: Finder, recordings: Recordings, order: LapOrder) -> list[Lap]
         and lap.progress.zero_us is not None
         and finder.lives(lap)
     ]
+
+
+def goes_first(finder: Finder, recordings: Recordings, order: LapOrder) -> bool:
+    """Tell whether an older lap is about to find its place too: ours is where it finds its.
+
+    Two that start when all have died would reckon by the wall clock, each a little differently.
+    Raises: StateUnavailable.
+    """
+    for lap in recordings.recent_laps(order.sid):
+        if (lap.lane, lap.lap) == (order.lane, order.lap):
+            return False
+        seeks = finder.lives(lap) and lap.progress.zero_us is None
+        if seeks or finder.starts(lap):
+            return True
+    return False

@@ -69,6 +69,7 @@ FROZEN_S = 1.5
 FAULTS = (
     Fault("hand-over", injectors.hand_over, 0, 0),
     Fault("kill", injectors.kill, CRASH_S, 0),
+    Fault("kill-all", injectors.kill_all, CRASH_S, CRASH_S),
     Fault("hang", injectors.hang, HANG_S, 0),
     Fault("store-503", injectors.store_busy, 0, 0, store=True),
     Fault("store-slow", injectors.store_slow, 0, 0, store=True),

@@ -142,6 +142,20 @@ def kill(run: Run) -> None:
         run.wait_whole()
 
 
+def kill_all(run: Run) -> None:
+    """Every process that records dies at once, whoever relieves whom."""
+    for _ in range(run.events):
+        run.pause(0.5, 8.0)
+        run.wait_whole()
+        for lap in run.stack.running(run.sid):
+            pid = run.stack.pid(lap)
+            if pid is not None:
+                run.down.add(lap.request_id)
+                os.kill(pid, signal.SIGKILL)
+        run.struck += 1
+        run.wait_whole()
+
+
 def hang(run: Run) -> None:
     """A recorder's process is stopped, and wakes as a zombie once others have taken over."""
     for _ in range(run.events):

@@ -1,5 +1,7 @@
 """Where a lap's media belongs by the wall clock, told from another lap's newest beat."""
 
+from dataclasses import replace
+
 import pytest
 
 from everreel.clock import MICROSECONDS, ManualClock
@@ -7,13 +9,16 @@ from everreel.media.access_unit import ClockReference, Medium
 from everreel.media.landmarks import Landmarks
 from everreel.media.segment import Sample
 from everreel.media.timeline import Timeline
-from everreel.recorder.place import Finder
-from everreel.state.recording import Lap, LapState, Progress
+from everreel.recorder.place import Finder, goes_first
+from everreel.state.memory import MemoryRecordings
+from everreel.state.recording import Lap, LapOrder, LapState, Progress
 from everreel.state.status import Status
 from tests.unit.media.streams import Arrival
 from tests.unit.media.test_timeline import rtp
 
 SECOND = MICROSECONDS
+YOUNG = Lap("s", "a", 1, LapState.RUNNING, "r", 0, 0, Progress(Status.READY))
+"""A lap that records and has no place yet; its times count from now."""
 
 
 def near_s(clock: ManualClock, beat_us: int, idle_s: float) -> float:
@@ -90,3 +95,39 @@ def test_place_when_clients_align_the_tracks_differently_then_sound_is_where_it_
     for data in (b"v50", b"v100", b"a90", b"a200"):
         zero_us = zeros[data.startswith(b"a")]
         assert abs(joining.at_us[data] - zero_us - (first.at_us[data] - first.zero_us)) <= 25
+
+
+@pytest.mark.parametrize(
+    ("other", "first"),
+    [
+        (replace(YOUNG, invoked_utc_us=5), True),
+        (replace(YOUNG, invoked_utc_us=15), False),
+        (replace(YOUNG, invoked_utc_us=5, state=LapState.DEAD), False),
+        (replace(YOUNG, invoked_utc_us=5, beat_utc_us=-20 * SECOND), False),
+        (replace(YOUNG, invoked_utc_us=5, progress=Progress(Status.READY, zero_us=1)), False),
+        (replace(YOUNG, invoked_utc_us=5, state=LapState.INVOKED), True),
+        (replace(YOUNG, invoked_utc_us=-30 * SECOND, state=LapState.INVOKED), False),
+    ],
+    ids=["older", "younger", "dead", "lost", "placed", "starting", "never-started"],
+)
+def test_place_when_nobody_has_one_then_the_oldest_lap_that_lives_takes_it(
+    other: Lap, first: bool
+) -> None:
+    clock = ManualClock()
+    now_us = clock.utc_us()
+
+    class Laps(MemoryRecordings):
+        def recent_laps(self, sid: str) -> list[Lap]:
+            mine = replace(YOUNG, lane="b", invoked_utc_us=10)
+            laps = sorted([mine, other], key=lambda lap: lap.invoked_utc_us)
+            return [
+                replace(
+                    lap,
+                    invoked_utc_us=now_us + lap.invoked_utc_us,
+                    beat_utc_us=now_us + lap.beat_utc_us,
+                )
+                for lap in laps
+            ]
+
+    finder = Finder(Landmarks(), Timeline(), clock, shared_clock=True)
+    assert goes_first(finder, Laps(), LapOrder("s", "b", 1)) is first

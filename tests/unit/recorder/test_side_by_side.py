@@ -1,13 +1,17 @@
 """Two laps that record side by side: either may die at any moment and nothing is lost."""
 
 import random
+import threading
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
 from everreel.media.access_unit import AccessUnit, Medium
+from everreel.media.segment import Cause
 from everreel.recorder import loop
+from everreel.recorder.place import Finder
 from everreel.state.recording import Failure, Options, Reason, Reliability
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import check_nothing_lost, check_same_bytes, lively
@@ -82,6 +86,45 @@ def test_kill_when_the_replacement_has_only_a_part_of_the_bucket_then_that_part_
     sent = stage.sent(Medium.VIDEO)[round(begin_s * 25) :]
     del sent[300 : 300 + round(lost_s * 25)]
     assert recorded == sent[: len(recorded)]
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["keyframe-kept", "present-only"])
+@pytest.mark.parametrize("apart_s", [0.0, 0.4, 2.3])
+def test_kill_when_both_laps_die_at_once_then_their_replacements_go_on_at_one_place(
+    apart_s: float, cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near_us = Finder.near_us
+
+    def reckoned(finder: Finder, *told: Any) -> int:
+        late_us = 109_000 if threading.current_thread().name == "a2" else 0
+        return near_us(finder, *told) - late_us
+
+    # Each client's clock begins with its connection: nothing but the wall clock tells the place,
+    # and to each a little differently.
+    monkeypatch.setattr(Finder, "near_us", reckoned)
+    stage = Stage(lively(110, gop=40), restamp=True, cached=cached)
+    stage.lap("a1")
+    stage.at(5.0, partial(stage.lap, "b1", "a1"))
+    for name in ("a1", "b1"):
+        stage.at(40.5, partial(stage.kill, name))
+    stage.at(42.0, partial(bury, stage, "a1"))
+    stage.at(42.0, partial(stage.lap, "b2", "b1"))
+    stage.at(42.0, partial(bury, stage, "b1"))
+    stage.at(42.0 + apart_s, partial(stage.lap, "a2", "a1"))
+    stage.at(60.0, partial(stage.kill, "b2"))  # the other writes from here on: a seam would show
+    stage.at(61.0, partial(bury, stage, "b2"))
+    stage.run(75).end()
+    assert {"a2", "b2"} < set(stage.writers())
+    (hole,) = [row.gap for row in stage.rows if row.gap is not None]
+    assert hole.cause is Cause.TAKEOVER
+    assert hole.duration_us == pytest.approx(4_000_000, abs=2_500_000)
+    for medium in Medium:
+        recorded, sent = stage.recorded(medium), stage.sent(medium)
+        assert len(recorded) == len(set(recorded))
+        lost = sent[sent.index(recorded[0]) : sent.index(recorded[-1])]
+        lost = [unit for unit in lost if unit not in set(recorded)]
+        begin = sent.index(lost[0])
+        assert lost == sent[begin : begin + len(lost)], "one hole"
 
 
 def test_leaver_when_the_lap_beside_it_dies_then_stays_until_two_others_have_what_it_has(
