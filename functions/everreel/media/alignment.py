@@ -151,12 +151,12 @@ class Alignment:
         if not all(medium in newest and medium in least for medium in self._tracks):
             return False
         raw = {medium: delay + self._tracks[medium].offset_us for medium, delay in least.items()}
-        promised_us = self._skew_us(raw, {**newest, **self._promises})
-        skew_us = self._skew_us(raw, newest)
+        promised = {**newest, **self._promises}
+        promised_us, skew_us = self._skew_us(raw, promised), self._skew_us(raw, newest)
         if agreed:
             return abs(skew_us) <= BUFFERED_US
         if abs(promised_us) < abs(skew_us) - TOGETHER_US // 2:
-            skew_us = self._skew_us(raw, {**newest, **self._promises})
+            skew_us = self._skew_us(raw, promised)
         return abs(skew_us) <= TOGETHER_US
 
     def _skew_us(self, raw: Mapping[Medium, int], claims: Mapping[Medium, ClockReference]) -> int:

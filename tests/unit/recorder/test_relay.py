@@ -131,6 +131,18 @@ def test_playlists_when_laps_change_then_go_on_as_one() -> None:
     assert len(started) == 1
 
 
+def lost_in_one_hole(stage: Stage, medium: Medium) -> list[bytes]:
+    """Return what is missing of a medium: all in one place, and nothing else is there twice."""
+    recorded, sent = stage.recorded(medium), stage.sent(medium)
+    known = set(recorded)
+    assert len(recorded) == len(known)
+    lost = sent[sent.index(recorded[0]) : sent.index(recorded[-1])]
+    lost = [unit for unit in lost if unit not in known]
+    begin = sent.index(lost[0])
+    assert lost == sent[begin : begin + len(lost)], "one hole"
+    return lost
+
+
 @pytest.mark.parametrize("restamp", [False, True], ids=["own-clock", "restamped"])
 def test_takeover_when_a_lap_dies_then_only_its_open_bucket_and_the_absence_are_lost(
     restamp: bool,
@@ -152,12 +164,7 @@ def test_takeover_when_a_lap_dies_then_only_its_open_bucket_and_the_absence_are_
     (hole,) = [row.gap for row in stage.rows if row.gap is not None]
     assert hole.cause is Cause.TAKEOVER
     for medium in Medium:
-        recorded, sent = stage.recorded(medium), stage.sent(medium)
-        assert len(recorded) == len(set(recorded))
-        lost = sent[sent.index(recorded[0]) : sent.index(recorded[-1])]
-        lost = [unit for unit in lost if unit not in set(recorded)]
-        begin = sent.index(lost[0])
-        assert lost == sent[begin : begin + len(lost)], "one hole"
+        lost = lost_in_one_hole(stage, medium)
         span_s = len(lost) / (25 if medium is Medium.VIDEO else 46.875)
         assert span_s == pytest.approx(hole.duration_us / 1e6, abs=0.05 if not restamp else 1.5)
         assert span_s < 35.0 - 28.0 + 2.0

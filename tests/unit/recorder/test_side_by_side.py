@@ -14,7 +14,12 @@ from everreel.recorder import loop
 from everreel.recorder.place import Finder
 from everreel.state.recording import Failure, Options, Reason, Reliability
 from tests.unit.recorder.stage import SID, Stage
-from tests.unit.recorder.test_relay import check_nothing_lost, check_same_bytes, lively
+from tests.unit.recorder.test_relay import (
+    check_nothing_lost,
+    check_same_bytes,
+    lively,
+    lost_in_one_hole,
+)
 
 START_S = 6.0
 """From the start of a lap to its first committed bucket, with time to spare."""
@@ -119,12 +124,7 @@ def test_kill_when_both_laps_die_at_once_then_their_replacements_go_on_at_one_pl
     assert hole.cause is Cause.TAKEOVER
     assert hole.duration_us == pytest.approx(4_000_000, abs=2_500_000)
     for medium in Medium:
-        recorded, sent = stage.recorded(medium), stage.sent(medium)
-        assert len(recorded) == len(set(recorded))
-        lost = sent[sent.index(recorded[0]) : sent.index(recorded[-1])]
-        lost = [unit for unit in lost if unit not in set(recorded)]
-        begin = sent.index(lost[0])
-        assert lost == sent[begin : begin + len(lost)], "one hole"
+        assert lost_in_one_hole(stage, medium)
 
 
 def test_leaver_when_the_lap_beside_it_dies_then_stays_until_two_others_have_what_it_has(
