@@ -6,10 +6,13 @@ passes.
 """
 
 import gc
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, dataclass, replace
+from types import FrameType
 from typing import Any
 
 from everreel.clock import ManualClock
@@ -58,7 +61,12 @@ _VIDEO = TrackFormat(
 
 @dataclass
 class Cost:
-    """What publishing cost: sums of everything that left the recorder."""
+    """What publishing cost: sums of everything that left the recorder, and its work.
+
+    Attributes:
+        lines: of Python that ran, where they were counted: work as a number that no other process
+            on the machine changes.
+    """
 
     puts: int = 0
     put_bytes: int = 0
@@ -70,6 +78,7 @@ class Cost:
     rows_read: int = 0
     events: int = 0
     cpu_s: float = 0.0
+    lines: int = 0
 
     @property
     def requests(self) -> int:
@@ -92,11 +101,6 @@ class Samples:
         """Tell what one segment cost of a field of `Cost`."""
         total: float = sum(getattr(cost, name) for cost in self.costs)
         return total / (len(self.costs) * self.segments)
-
-    @property
-    def least_cpu_s(self) -> float:
-        """CPU of a segment in the stretch that took the least."""
-        return min(cost.cpu_s for cost in self.costs) / self.segments
 
 
 class CountingStore(MemoryStore):
@@ -228,10 +232,16 @@ class LongRecording:
         )
         self.folder = Folder("", "room", SID)
 
-    def record(self, segments: int) -> Cost:
-        """Publish so many segments more; return what they cost."""
+    def record(self, segments: int, *, count_lines: bool = False) -> Cost:
+        """Publish so many segments more; return what they cost. Counting lines takes time."""
         gc.freeze()  # a real lap has no rows and objects of others for the collector to go through
         before, began_s = replace(self.cost), time.process_time()
+        with _counted_lines(self.cost) if count_lines else nullcontext():
+            self._record(segments)
+        self.cost.cpu_s += time.process_time() - began_s
+        return self.cost - before
+
+    def _record(self, segments: int) -> None:
         for _ in range(segments):
             if self.k % LAP == 0:
                 self._next_lap()
@@ -239,8 +249,6 @@ class LongRecording:
                 self._publish()
             self.k += 1
             self.clock.advance(SEGMENT_US / 1e6)
-        self.cost.cpu_s += time.process_time() - began_s
-        return self.cost - before
 
     def lap_memory(self) -> int:
         """Publish one lap more, and the full playlist; return the bytes it held at most.
@@ -294,6 +302,20 @@ class LongRecording:
     def _must_publish(self) -> Publisher:
         assert self._publisher is not None, "nothing was recorded yet"
         return self._publisher
+
+
+@contextmanager
+def _counted_lines(cost: Cost) -> Iterator[None]:
+    def trace(_frame: FrameType, event: str, _arg: object) -> Any:
+        cost.lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def told(publisher: Publisher) -> Progress:

@@ -11,10 +11,12 @@ from typing import Self
 
 from everreel.clock import SystemClock
 from everreel.events.memory import MemoryBus
+from everreel.media.access_unit import AccessUnit, SourceEvent
 from everreel.media.hls import entry, media_playlist
 from everreel.media.index import SegmentRow
 from everreel.media.names import Folder
 from everreel.media.segment import Gap
+from everreel.protocols.ports import Source
 from everreel.recorder.lap import OpenSource, run_lap
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.state.memory import MemoryRecordings
@@ -30,6 +32,35 @@ from tests.servers.started import LANE, LAP, new_recording, open_here
 
 CLOCK = SystemClock()
 SEALED = "sealed.m3u8"
+
+
+class Noted:
+    """A source of which the first unit of each medium is kept in `first`."""
+
+    def __init__(self, source: Source, first: dict[str, bytes]) -> None:
+        self._source = source
+        self._first = first
+
+    @property
+    def in_bursts(self) -> bool:
+        """As the source says."""
+        return self._source.in_bursts
+
+    def reach_back(self, back_s: float) -> None:
+        """Pass on."""
+        self._source.reach_back(back_s)
+
+    def read(self, wait_s: float) -> Sequence[SourceEvent]:
+        """Read, and note what is the first of its medium."""
+        events = self._source.read(wait_s)
+        for event in events:
+            if isinstance(event, AccessUnit):
+                self._first.setdefault(event.medium.value, event.data)
+        return events
+
+    def close(self) -> None:
+        """Pass on."""
+        self._source.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +89,7 @@ class Lap:
     Attributes:
         outcome: how it ended, once it has.
         crashed: the exception that left `run_lap`, which none ever should.
+        first: the first access unit that came of each medium.
     """
 
     def __init__(
@@ -85,6 +117,7 @@ class Lap:
         self.request_id = "request-1"
         self.outcome: Outcome | None = None
         self.crashed: BaseException | None = None
+        self.first: dict[str, bytes] = {}
         self.began_utc_us = self.stopped_utc_us = 0
         self._settings = settings or LapSettings(beat_s=0.3)
         self._open_with = open_with
@@ -101,7 +134,7 @@ class Lap:
         try:
             self.outcome = run_lap(
                 LapOrder(self.sid, LANE, LAP),
-                open_source=self._open_with,
+                open_source=self._open,
                 store=self.store,
                 recordings=self.recordings,
                 bus=self.bus,
@@ -112,6 +145,9 @@ class Lap:
             )
         except BaseException as error:  # noqa: BLE001 - what a test is to see
             self.crashed = error
+
+    def _open(self, url: str, cancel: threading.Event) -> Source:
+        return Noted(self._open_with(url, cancel), self.first)
 
     @property
     def running(self) -> bool:
