@@ -8,6 +8,7 @@ The output clock is the source's own clock in microseconds plus a shift that cha
 break. The segmenter moves it to the recording timeline, whose zero is the first keyframe kept.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from everreel.media.access_unit import (
@@ -52,15 +53,13 @@ class Timeline:
 
     def __init__(self) -> None:
         """Start with no clock: the first unit defines it."""
-        self.repairs: dict[str, int] = {}
+        self.repairs: Counter[str] = Counter()
         self.paced = True
         self._tracks: dict[Medium, TrackClock] = {}
-        self._shift_us = 0
+        self._shift_us = self._shown_us = self._now_us = self._probation_until_us = 0
         self._end_us: int | None = None
-        self._now_us = 0
         self._delay_us: int | None = None
         self._held = HeldUnits()
-        self._probation_until_us = 0
         self._alignment = Alignment(self._tracks)
         self._same_clock = self._overlaps = self._opened_anew = self._clock_set = False
         self._recent = RecentUnits()
@@ -83,7 +82,7 @@ class Timeline:
     @property
     def repeated(self) -> int:
         """Units dropped so far because a server had sent them before."""
-        return self.repairs.get("repeated", 0)
+        return self.repairs["repeated"]
 
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
@@ -176,6 +175,7 @@ class Timeline:
         track.arrived_us = now_us
         if self._end_us is None or dts_us > self._end_us:
             self._end_us = dts_us
+        self._shown_us = max(self._shown_us, pts_us)
         delay = now_us - dts_us
         if self._delay_us is None or delay < self._delay_us:
             self._delay_us = delay
@@ -194,38 +194,42 @@ class Timeline:
         end_us = self._end_us
         if track.last_us is None:
             if track.stale_us is not None and abs(dts_us - track.stale_us) <= STEP_US:
-                self._count("stale")  # still on the clock that another track has just left
+                self.repairs["stale"] += 1  # still on the clock that another track has just left
                 return None
             # A track that appears: on a shared clock it is near the others.
             if end_us is None or abs(dts_us - end_us) < APART_US:
                 newest_us = track.newest_us
                 early = newest_us is not None and dts_us <= newest_us
                 return (newest_us or 0) + NUDGE_US - dts_us if early else 0
-            return self._reset(track, dts_us, now_us, out, Cause.JUMP)
+            return self._reset(track, times_us, now_us, out, Cause.JUMP)
         step_us = dts_us - track.last_us
         if step_us < -JUMP_BACK_US:
-            return self._reset(track, dts_us, now_us, out, Cause.JUMP)
+            return self._reset(track, times_us, now_us, out, Cause.JUMP)
         if step_us <= 0:
             if unit.dts is None and unit.medium is Medium.VIDEO:
                 return 0  # presentation times step back in decode order; the segmenter sorts them
-            self._count("nudged")
+            self.repairs["nudged"] += 1
             return NUDGE_US - step_us
         ahead_us = dts_us - (end_us if end_us is not None else dts_us)
         if ahead_us > GAP_US:
             passed_us = now_us - track.arrived_us if self.paced else step_us
             if self._clock_set or step_us - passed_us > JUMP_AHEAD_US:
-                return self._reset(track, dts_us, now_us, out, Cause.JUMP)
+                return self._reset(track, times_us, now_us, out, Cause.JUMP)
             # Every track paused and the clock went on: the time is real, the media is missing.
             out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
         return 0
 
-    def _reset(self, track: TrackClock, dts_us: int, now_us: int, out: Events, cause: Cause) -> int:
+    def _reset(
+        self, track: TrackClock, times_us: Times, now_us: int, out: Events, cause: Cause
+    ) -> int:
         """Re-anchor the clock: media goes on where the wall clock says, or right after the end."""
+        dts_us, pts_us = times_us
         end_us = self._end_us if self._end_us is not None else dts_us
         paused_us = max(0, now_us - self._arrived_us())
         if cause is Cause.JUMP and not self.paced:
             paused_us = 0  # between two bursts nothing arrives, and nothing is missing
         at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
+        at_us = max(at_us, self._shown_us + FRAME_US + dts_us - pts_us)  # old pictures shown late
         move_us = at_us - dts_us
         self._shift_us += move_us
         self._delay_us = now_us - at_us
@@ -234,7 +238,7 @@ class Timeline:
             other.abandon(move_us if cause is Cause.JUMP else None)
         track.stale_us = None
         self._clock_set = False
-        self._count("reset")
+        self.repairs["reset"] += 1
         gap_us = paused_us if paused_us > GAP_US else 0
         out.append(Break(cause, at_us, gap_us, continuous=cause is Cause.JUMP))
         return move_us
@@ -252,19 +256,19 @@ class Timeline:
         repeated = self._recent.holds(unit.medium, pts_us, unit.data)
         if repeated:
             self._same_clock = self._overlaps = True
-            self._count("repeated")
+            self.repairs["repeated"] += 1
             return None
         end_us = self._end_us if self._end_us is not None else dts_us
         ahead_us = dts_us - end_us
         waited_us = now_us - self._arrived_us()
         if self._same_clock:
             if track.last_us is not None and dts_us <= track.last_us:
-                self._count("repeated")  # older than what we remember
+                self.repairs["repeated"] += 1  # older than what we remember
                 return None
         elif repeated is False or not (
             ahead_us > -STEP_US and abs(ahead_us - waited_us) < JUMP_AHEAD_US
         ):
-            return self._reset(track, dts_us, now_us, out, Cause.RECONNECT)
+            return self._reset(track, times_us, now_us, out, Cause.RECONNECT)
         self._same_clock = True
         track.joined = True
         if ahead_us > (GAP_US if self._overlaps else FRAME_US * 3 // 2):
@@ -277,9 +281,6 @@ class Timeline:
 
     def _arrived_us(self) -> int:
         return max((track.arrived_us for track in self._tracks.values()), default=0)
-
-    def _count(self, repair: str) -> None:
-        self.repairs[repair] = self.repairs.get(repair, 0) + 1
 
     # ------------------------------------------------------------------ holding units back
 
@@ -355,7 +356,8 @@ class Timeline:
         late = self._late_us(*self._held.newest) >= CATCH_UP_US
         if first_us is not None and late and self._repeats_late(arrived_us, unit):
             track = self._tracks[unit.medium]
-            self._end_us = first_us + self._reset(track, first_us, arrived_us, out, Cause.RECONNECT)
+            times_us = first_us, first_us
+            self._end_us = first_us + self._reset(track, times_us, arrived_us, out, Cause.RECONNECT)
 
     def _late_us(self, arrived_us: int, unit: AccessUnit) -> int:
         at_us = self._peek_us(unit)
@@ -385,7 +387,7 @@ class Timeline:
                 track.last_us += late_us
         self._end_us = max(end_us + late_us, at_us)
         self._recent.clear()
-        self._count("outage")
+        self.repairs["outage"] += 1
         out.append(Break(Cause.OUTAGE, at_us, gap_us, continuous=True))
 
     def _release(self, out: Events) -> None:

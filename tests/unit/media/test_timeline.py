@@ -89,6 +89,20 @@ def test_clock_when_it_jumps_then_no_unit_is_lost_and_time_runs_on(jump_ms: int)
     assert breaks(events)[0].gap_us == 0
 
 
+@pytest.mark.parametrize("paced", [True, False], ids=["live", "bursts"])
+def test_clock_that_jumps_when_old_pictures_are_shown_late_then_new_ones_come_after_them(
+    paced: bool,
+) -> None:
+    timeline = Timeline()
+    timeline.paced = paced
+    first = stream(4, reorder=3, start_ms=100_000, audio=False)
+    events = place(timeline, [*first, *later(stream(4, mark=b"2", audio=False), 4_000_000)])
+    placed = samples(events)
+    assert len(placed) == 200
+    assert placed[100].pts_us - placed[99].pts_us == 40_000
+    assert len(breaks(events)) == 1
+
+
 def test_publisher_that_comes_back_at_zero_when_connection_stayed_then_pause_is_a_gap() -> None:
     events = place(Timeline(), [*stream(4), *later(stream(4, mark=b"2"), 7_000_000)])
     (gap,) = breaks(events)
