@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from everreel.clock import MICROSECONDS
 from everreel.media.access_unit import Medium
+from everreel.media.bounds import EARLY_US
 from everreel.media.segment import Cause
 from everreel.media.tolerances import GAP_US
 from everreel.sealing.verify_claims import GapClaim, SegmentClaim
@@ -98,7 +99,8 @@ class Continuity:
     def _inside(self, claim: SegmentClaim, times: Sequence[TrackTimes]) -> None:
         first_us = min(each.shown_us for each in times)
         room_us = _ROUNDING_US + max(each.tick_us for each in times)
-        if abs(first_us - claim.start_us) > room_us:
+        early_us = claim.start_us - first_us  # sound may begin a little before the pictures
+        if not -room_us <= early_us <= room_us + EARLY_US:
             self.report.problem(
                 Trouble.TIMES,
                 claim.key,

@@ -17,7 +17,8 @@ _FIELDS = {
     "chain", "tracks", "laps", "files", "omitted",
 }  # fmt: skip
 _LAP_FIELDS = {
-    "lane", "lap", "requestId", "startTime", "segments", "reconnects", "state", "reason",
+    "lane", "lap", "requestId", "startTime", "segments", "why", "follows", "reconnects", "state",
+    "reason",
 }  # fmt: skip
 
 
@@ -154,7 +155,9 @@ def check_laps(
     found = {(writer.lane, writer.lap): writer for writer in writers}
     lost = claim.document.get("missing")
     known = set(found)
-    for lap in _laps(claim.document):
+    laps = _laps(claim.document)
+    told = {f"{lane}{number}" for lane, number in map(_written_by, laps)}
+    for lap in laps:
         if not isinstance(lap, dict):
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, "laps: this is no lap")
             continue
@@ -163,6 +166,10 @@ def check_laps(
             report.problem(Trouble.CONTRADICTION, names.MANIFEST, text)
         lane, number = _written_by(lap)
         known.add((lane, number))
+        before = lap.get("follows")
+        if before is not None and str(before) not in told:
+            text = f"lap {lane}{number} follows {before}, which is no lap"
+            report.problem(Trouble.CONTRADICTION, names.MANIFEST, text)
         writer = found.get((lane, number))
         if writer is not None:
             writer.state, writer.reason = str(lap.get("state") or ""), str(lap.get("reason") or "")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from everreel.errors import RecordingNotFound
-from everreel.media.access_unit import AccessUnit, TrackFormat
+from everreel.media.access_unit import AccessUnit, Medium, TrackFormat
 from everreel.media.index import Container
 from everreel.media.segment import Segment
 from everreel.recorder.package import Packager
@@ -234,6 +234,22 @@ def test_verify_when_a_segment_is_cut_short_then_it_is_truncated() -> None:
     assert not report.pieces[1].sound
 
 
+@pytest.mark.parametrize(("early_us", "sound"), [(400, True), (900, False)])
+def test_verify_when_sound_begins_a_little_before_the_picture_then_it_is_whole(
+    early_us: int, sound: bool
+) -> None:
+    """A cut lies between two ticks of the coarsest clock, so it may lie behind a sound's start."""
+    first, second = segments_of(stream(11))
+    at_us = second.samples[Medium.AUDIO][0].pts_us
+    back_us = at_us - second.start_us + early_us
+    for sample in second.samples[Medium.AUDIO]:
+        sample.pts_us -= back_us
+        sample.dts_us -= back_us
+    first.next_pts_us[Medium.AUDIO] = at_us - back_us
+    report = judge(sealed([first, second]))
+    assert report.whole is sound, report.problems
+
+
 def test_verify_when_a_segment_is_removed_then_it_is_missing_and_its_time_is_a_hole() -> None:
     house = sealed()
     house.remove(SEGMENT_1)
@@ -402,6 +418,9 @@ def test_verify_when_a_segment_is_left_out_of_the_manifest_then_chain_and_lists_
         lambda d: d["laps"][0].update(lap=2),
         lambda d: d["laps"][0].update(lap=[1]),
         lambda d: d["laps"][0].update(lane=["a"]),
+        lambda d: d["laps"][0].pop("follows"),
+        lambda d: d["laps"][0].update(follows="b7"),
+        lambda d: d["laps"][0].update(follows=["a1"]),
         lambda d: d["segments"][1].update(lap=2),
         lambda d: d["segments"][1].update(durationSeconds=6.5),
         lambda d: d["segments"][1]["units"].update(video=149),

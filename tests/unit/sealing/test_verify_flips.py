@@ -21,7 +21,7 @@ DATE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 NOTHING_TO_HOLD_AGAINST = {
     "app", "channel", "uid", "mode", "segmentSeconds", "source", "reason", "laps.reconnects",
-    "laps.requestId", "laps.startTime", "laps.reason", "laps.state",
+    "laps.requestId", "laps.startTime", "laps.why", "laps.reason", "laps.state",
 }  # fmt: skip
 """Words of recording.json that no other object repeats."""
 
