@@ -43,6 +43,7 @@ STRUCK = [
     "machines-killed/http-flv/economy",
     "publisher-restart/rtsp/economy",
     "publisher-restart/rtmp-nms/redundant",
+    "publisher-away/rtmp-nginx/redundant",
     "clock-jump/http-flv/economy",
 ]
 

@@ -23,25 +23,26 @@ class Entrance:
         """
         self.place = place
         self.after_k = after_k
-        self.late = place.end_us is None
+        self.late = not place.alone
         self._target_us = target_us
 
     def too_early(self, sample: Sample) -> bool:
         """Tell whether decoding must not begin with this sample, because others have it."""
         place = self.place
-        if place.end_us is not None:
-            return sample.pts_us < place.end_us - ROUNDING_US
-        known = bounds.bucket(sample.pts_us, self._target_us) + place.shift_k <= self.after_k
+        known = sample.pts_us < place.after_us - ROUNDING_US
+        if not place.alone:
+            k = bounds.bucket(sample.pts_us, self._target_us) + place.shift_k
+            known = known or k <= self.after_k
         self.late &= not known  # the next bucket is seen from its beginning
         return known
 
     def gap(self, start_us: int) -> Gap | None:
         """Write down what is missing before a beginning at `start_us`."""
-        end_us = self.place.end_us
-        if end_us is None or start_us - end_us <= ROUNDING_US:
+        missing_us = start_us - self.place.after_us
+        if not self.place.alone or missing_us <= ROUNDING_US:
             return None
-        return Gap(Cause.TAKEOVER, end_us, start_us - end_us)
+        return Gap(Cause.TAKEOVER, self.place.after_us, missing_us)
 
     def seamless(self, start_us: int) -> bool:
         """Tell whether media goes on there as if nothing had happened."""
-        return self.place.end_us is None or (self.place.exact and self.gap(start_us) is None)
+        return not self.place.alone or (self.place.exact and self.gap(start_us) is None)

@@ -81,20 +81,21 @@ class Place:
     Attributes:
         origin_us, audio_origin_us: the recording's zero on the clock of the samples to come, for
             video and for audio: they differ where tracks have clocks of their own (RTP).
-        after_k: the first segment's number must be higher.
-        shift_k: by how much numbers run ahead of buckets.
-        end_us: None while others record on and have what is not stored: begin with the first
-            keyframe, as a stand-in for them until the next bucket begins. Otherwise nobody has
-            media from here on: begin with the first keyframe that is not earlier and write down
-            what is missing.
+        after_k: number of the newest segment that is stored: ours must be higher.
+        after_us: where it ends: nothing earlier is begun with.
+        shift_k: by how much numbers run ahead of buckets, from there on.
+        alone: nobody else records: begin with the first keyframe and write down what is missing.
+            Otherwise others have what is not stored: begin as a stand-in for them, until the next
+            bucket begins.
         exact: the zero is the source's own, so that media may go on without a seam.
     """
 
     origin_us: int
     audio_origin_us: int
     after_k: int
+    after_us: int = 0
     shift_k: int = 0
-    end_us: int | None = None
+    alone: bool = False
     exact: bool = True
 
 

@@ -202,7 +202,7 @@ class Segmenter:
         self._entrance = None
         self._last_k = entrance.after_k
         self._resumed = not entrance.seamless(start_us)
-        self._ended_us = entrance.place.end_us or 0
+        self._ended_us = entrance.place.after_us
         self._next_gap = entrance.gap(start_us)
 
     def _begin(self, samples: list[Sample]) -> None:

@@ -143,11 +143,14 @@ class Cutting:
     def tell(self, progress: Progress) -> Progress:
         """Add what another lap needs to find its place; one without a place tells no `open_k`."""
         marks = self._marks  # first: numbers may be newer than the landmarks, never older
-        segmenter = self.segmenter
+        segmenter, resync = self.segmenter, self._resync
         origin_us = segmenter.origin_us
+        if resync is not None and origin_us is not None:
+            held_us = resync.newest_us - origin_us
+            progress = replace(progress, received_us=max(progress.received_us, held_us))
         told = replace(
             progress,
-            open_k=-1 if self._resync is not None else segmenter.open_k,
+            open_k=-1 if resync is not None else segmenter.open_k,
             entered_k=segmenter.entered_k,
             shift_k=segmenter.shift_k,
             marks=marks,
@@ -180,4 +183,5 @@ class Cutting:
         return Joining(self._order, self._finder, self._recordings, self._clock)
 
     def _new_resync(self) -> Resync:
-        return Resync(self._order, self._finder, self._recordings, self._clock)
+        received_us = self.segmenter.received_us
+        return Resync(self._order, self._finder, self._recordings, self._clock, received_us)

@@ -13,7 +13,7 @@ from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.index import SegmentRow
 from everreel.media.segment import Break, FormatChange, Place, Sample, TimelineEvent
-from everreel.recorder.place import Finder, goes_first, placed
+from everreel.recorder.place import Finder, beside, goes_first, placed
 from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, parse_lap
 
@@ -142,7 +142,7 @@ class Joining:
             zeros = finder.by_source_clock(lap.progress, near_us)
         if zeros is None:
             return False  # no exact place while somebody records: wait for it, or for his end
-        self.place = Place(*zeros, -1 if last is None else last.k, lap.progress.shift_k)
+        self.place = beside(zeros, last, lap.progress.shift_k)
         return True
 
     def _take_over(self, lap: Lap | None, last: SegmentRow | None) -> bool:
@@ -152,19 +152,11 @@ class Joining:
         passed_us = (self._clock.monotonic() - self._first_s) * MICROSECONDS
         if min(self._waited_us(), passed_us) < SETTLE_US:
             return False
-        end_us = last.start_us + last.duration_us
-        finder = self._finder
-        near_us = finder.near_us(self._newest_us, lap, last)
-        zeros, shift_k = None, 0
-        if lap is not None:
-            shift_k = lap.progress.shift_k
-            zeros = finder.by_landmarks(lap.progress, near_us, self._newest_us)
-            zeros = zeros or finder.by_source_clock(lap.progress, near_us)
-        exact = zeros is not None
-        patient = not exact and self._waited_us() < PATIENCE_US
-        if patient and goes_first(finder, self._recordings, self._order):
+        place = self._finder.behind(last, lap, self._newest_us)
+        patient = not place.exact and self._waited_us() < PATIENCE_US
+        if patient and goes_first(self._finder, self._recordings, self._order):
             return False
-        self.place = Place(*(zeros or (near_us, near_us)), last.k, shift_k, end_us, exact)
+        self.place = place
         return True
 
     def _waited_us(self) -> int:

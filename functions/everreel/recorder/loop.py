@@ -296,7 +296,7 @@ class Loop:
 
     def _is_over(self, segment: Segment) -> bool:
         fenced = self._heart.fenced
-        return self._stopped and self._cutting.yielding.is_over(segment.start_us, fenced)
+        return self._stopped and self._cutting.yielding.is_over(segment, fenced)
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.

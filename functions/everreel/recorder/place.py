@@ -4,10 +4,13 @@ By landmarks that both received; else by the source's own clock as the other lap
 is still the same clock; and about where it must be, by the wall clock.
 """
 
+from dataclasses import replace
+
 from everreel.clock import MICROSECONDS, Clock
 from everreel.media.access_unit import Medium
 from everreel.media.index import SegmentRow
 from everreel.media.landmarks import Landmarks, find_origin, of
+from everreel.media.segment import Place
 from everreel.media.timeline import Timeline
 from everreel.media.tolerances import TOGETHER_US
 from everreel.state.ports import Recordings
@@ -120,6 +123,24 @@ class Finder:
         rounds = round((near_us - moved_us - zero_us) / wrap_us) if wrap_us else 0
         return zero_us + moved_us + rounds * wrap_us
 
+    def behind(self, last: SegmentRow, lap: Lap | None, newest_us: int) -> Place:
+        """Tell where to go on behind the newest segment that is stored, as exactly as can be told.
+
+        Args:
+            last: the segment.
+            lap: one that recorded it, if anything is known of such a one; it records no more.
+            newest_us: our newest sample.
+        """
+        near_us = self.near_us(newest_us, lap, last)
+        zeros, shift_k = None, 0
+        if lap is not None:
+            shift_k = lap.progress.shift_k
+            zeros = self.by_landmarks(lap.progress, near_us, newest_us)
+            zeros = zeros or self.by_source_clock(lap.progress, near_us)
+        exact = zeros is not None
+        place = beside(zeros or (near_us, near_us), last, shift_k)
+        return replace(place, alone=True, exact=exact)
+
     def near_us(self, newest_us: int, lap: Lap | None, last: SegmentRow | None = None) -> int:
         """Tell about where on our clock the recording's zero is, by the wall clock.
 
@@ -137,6 +158,13 @@ class Finder:
         else:
             position_us = 0
         return newest_us - position_us
+
+
+def beside(zeros: Zeros, last: SegmentRow | None, shift_k: int) -> Place:
+    """Tell where to record beside others; `last` is the newest segment that is stored."""
+    if last is None:
+        return Place(*zeros, after_k=-1, shift_k=shift_k)
+    return Place(*zeros, last.k, last.start_us + last.duration_us, shift_k)
 
 
 def placed(finder: Finder, recordings: Recordings, order: LapOrder) -> list[Lap]:

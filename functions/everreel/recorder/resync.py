@@ -3,7 +3,8 @@
 What lies behind a break is placed by the wall clock, a little differently by each recorder; and a
 connection may break for one of them only. So a lap that sees a break looks at the others first. If
 one of them records on, it has the media, and we find our place by it. If all of them saw the break,
-the oldest goes on and the others find their places by it. A lap that is alone goes on at once.
+the oldest goes on and the others find their places by it. A lap that is alone goes on at once: with
+what it has, or behind what another one stored after the break before it left.
 """
 
 import logging
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
-from everreel.media.segment import Break, Place, Sample, Segment, TimelineEvent
+from everreel.media.index import SegmentRow
+from everreel.media.segment import Break, Cause, Place, Sample, Segment, TimelineEvent
 from everreel.media.tolerances import ROUNDING_US
-from everreel.recorder.place import Finder, placed
+from everreel.recorder.place import Finder, beside, placed
 from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, Reason
 
@@ -58,19 +60,37 @@ class Verdict:
 
 
 class Resync:
-    """Holds what comes from a break on until it is known who goes on."""
+    """Holds what comes from a break on until it is known who goes on.
+
+    Attributes:
+        newest_us: the newest sample that came since.
+    """
 
     def __init__(
-        self, order: LapOrder, finder: Finder, recordings: Recordings, clock: Clock
+        self,
+        order: LapOrder,
+        finder: Finder,
+        recordings: Recordings,
+        clock: Clock,
+        received_us: int,
     ) -> None:
-        """Begin at a break that lap `order` sees now; see `Joining` for the other arguments."""
+        """Begin at a break that lap `order` sees now.
+
+        Args:
+            order: which lap we are.
+            finder: on the landmarks of all that is given to `take`.
+            recordings: the state table.
+            clock: time.
+            received_us: where in the recording the newest sample from before the break is.
+        """
         self._order = order
+        self._received_us = received_us
         self._finder = finder
         self._recordings = recordings
         self._clock = clock
         self._held: list[TimelineEvent] = []
         self._bytes = 0
-        self._newest_us = 0
+        self.newest_us = 0
         self._since_s = clock.monotonic()
         self._since_utc_us = clock.utc_us()
         self._polled_s: float | None = None
@@ -83,23 +103,19 @@ class Resync:
                 self._finder.forget()
             elif isinstance(event, Sample):
                 self._bytes += len(event.data)
-                self._newest_us = event.pts_us
+                self.newest_us = event.pts_us
         self._held += events
         now_s = self._clock.monotonic()
-        if self._bytes > HELD_BYTES or now_s - self._since_s > PATIENCE_S:
-            return self.alone()
+        if self._bytes > HELD_BYTES:
+            return self._at_last()
         if self._polled_s is not None and now_s - self._polled_s < POLL_S:
             return None
         self._polled_s = now_s
         try:
-            return self._judge()
-        except EverreelError as error:
+            return self._alone() if now_s - self._since_s > PATIENCE_S else self._judge()
+        except EverreelError as error:  # nothing could be committed either: there is time
             log.warning("the other laps cannot be asked: %s", error.message)
-            return self.alone()
-
-    def alone(self) -> Verdict:
-        """Go on by ourselves, with all that was held."""
-        return Verdict(None, self._held)
+            return None
 
     def end(self) -> Verdict:
         """Decide now: nothing more comes for us. What another lap goes on with is left to it."""
@@ -110,11 +126,33 @@ class Resync:
         except EverreelError as error:
             log.warning("the other laps cannot be asked: %s", error.message)
             left = False
-        return Verdict(None, []) if left else self.alone()
+        return Verdict(None, []) if left else self._at_last()
+
+    def _at_last(self) -> Verdict:
+        try:
+            return self._alone() or Verdict(None, [])
+        except EverreelError as error:
+            log.warning("what is stored cannot be read: %s", error.message)
+            return Verdict(None, self._held)
+
+    def _alone(self) -> Verdict | None:
+        """Go on by ourselves, with all that was held, but behind what others have stored of it.
+
+        None if one that went on has ended the recording; then we shall hear of it as well.
+        """
+        last = self._last()
+        if last is None or last.start_us <= self._received_us:
+            log.info("a break: going on")
+            return Verdict(None, self._held)
+        lap = self._recordings.lap(self._order.sid, last.lane, last.lap)
+        if lap is not None and lap.reason in ENDS_ALL:
+            return None
+        place = self._finder.behind(last, lap, self.newest_us)
+        log.info("a break: going on behind %s%d: %s", last.lane, last.lap, place)
+        return Verdict(place, self._since_break())
 
     def _judge(self) -> Verdict | None:
-        others = self._others()
-        others = [lap for lap in others if lap.progress.idle_us < SILENT_US]
+        others = [lap for lap in self._others() if not self._is_silent(lap)]
         for lap in others:
             if lap.progress.open_k >= 0 and self._knows(lap):
                 place = self._place(lap)
@@ -124,12 +162,16 @@ class Resync:
         if all(self._knows(lap) and lap.progress.open_k < 0 for lap in others) and (
             not others or self._older_than(others[0])
         ):
-            return self.alone()
+            return self._alone()
         return None
 
     def _others(self) -> list[Lap]:
         """Return the laps that have their place, the oldest first."""
         return placed(self._finder, self._recordings, self._order)
+
+    def _is_silent(self, lap: Lap) -> bool:
+        """Tell whether a lap still hears nothing; before the break none of us heard anything."""
+        return self._knows(lap) and lap.progress.idle_us >= SILENT_US
 
     def _knows(self, lap: Lap) -> bool:
         return lap.beat_utc_us > self._since_utc_us + SETTLE_S * MICROSECONDS
@@ -140,13 +182,14 @@ class Resync:
 
     def _place(self, lap: Lap) -> Place | None:
         told = lap.progress
-        near_us = self._finder.near_us(self._newest_us, lap)
-        zeros = self._finder.by_landmarks(told, near_us, self._newest_us)
+        near_us = self._finder.near_us(self.newest_us, lap)
+        zeros = self._finder.by_landmarks(told, near_us, self.newest_us)
         if zeros is None:
             return None
-        last = next(iter(self._recordings.newest(self._order.sid, 1)), None)
-        after_k = max(told.open_k, -1 if last is None else last.k)
-        return Place(*zeros, after_k, told.shift_k)
+        return beside(zeros, self._last(), told.shift_k)
+
+    def _last(self) -> SegmentRow | None:
+        return next(iter(self._recordings.newest(self._order.sid, 1)), None)
 
     def _since_break(self) -> list[TimelineEvent]:
         """Leave out media of a clock that is gone; formats hold on."""
@@ -203,18 +246,21 @@ class Yielding:
             k in each.due or (each.open_k >= 0 and 0 <= each.entered_k <= k) for each in told
         )
 
-    def is_over(self, start_us: int, fenced: threading.Event) -> bool:
-        """Tell whether a lap beside us ended the recording before `start_us`: it was stopped first.
+    def is_over(self, segment: Segment, fenced: threading.Event) -> bool:
+        """Tell whether a lap beside us ended the recording before `segment`: it was stopped first.
 
         What lies between nobody stores, so what we have after it would leave a hole at the end. A
-        lap that is about to end is waited for, as it may store more.
+        lap that is about to end is waited for, as it may store more. Behind a break there is a gap
+        anyway, and the other lap may have left to us what came after it.
         """
+        if segment.gap is not None and segment.gap.cause is not Cause.TAKEOVER:
+            return False
         sid, until_s = self._order.sid, self._clock.monotonic() + END_S
         while True:
             last = next(iter(self._recordings.newest(sid, 1)), None)
             if last is None or (last.lane, last.lap) == (self._order.lane, self._order.lap):
                 return False
-            if start_us - last.start_us - last.duration_us <= ROUNDING_US:
+            if segment.start_us - last.start_us - last.duration_us <= ROUNDING_US:
                 return False
             lap = self._recordings.lap(sid, last.lane, last.lap)
             if lap is None or not lap.open:

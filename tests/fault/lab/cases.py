@@ -61,7 +61,7 @@ CRASH_S, HANG_S = 10.0, 25.0
 """Promised: the gap of an economy recording after a crash, and after a hang (design, figures)."""
 
 AWAY_S = 8.0
-"""A source that was away for up to 3 s is back after that, the next try, and a keyframe."""
+"""A source that was away for a while is back after the next try, 3 s at most, and a keyframe."""
 
 FROZEN_S = 1.5
 """A segment is closed when its source is silent for so long; the rest of its GOP is left out."""
@@ -80,6 +80,7 @@ FAULTS = (
     Fault("invoked-again", injectors.invoked_again, 0, 0),
     Fault("machines-killed", injectors.machines_killed, 0, 0, laps=LONG),
     Fault("publisher-restart", injectors.publisher_restarts, AWAY_S, AWAY_S, own_feed=True),
+    Fault("publisher-away", injectors.publisher_away, AWAY_S, AWAY_S, own_feed=True),
     Fault("clock-jump", injectors.clock_jumps, AWAY_S, AWAY_S, own_feed=True, leaps=True),
 )
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from everreel.clock import MICROSECONDS
+from everreel.recorder.resync import SILENT_US
 from everreel.state.recording import Lap, LapState, Reason
 from tests.fault.lab.harness import LabStack
 from tests.fault.lab.stage import Feed
@@ -270,6 +271,14 @@ def publisher_restarts(run: Run) -> None:
     """The publisher dies; another encoder starts in its place, with the same clock."""
     run.pause(0.5, 6.0)
     run.feed.restart(run.chance.uniform(0.5, 3.0), 1_000_000, run.stack.ending)
+    run.struck += 1
+
+
+def publisher_away(run: Run) -> None:
+    """The publisher dies, and another starts so late that nobody counts as listening any more."""
+    run.pause(0.5, 6.0)
+    away_s = SILENT_US / MICROSECONDS + run.chance.uniform(0.5, 4.0)
+    run.feed.restart(away_s, 1_000_000, run.stack.ending)
     run.struck += 1
 
 

@@ -81,6 +81,19 @@ def test_two_recorders_when_one_joins_later_then_their_common_segments_are_equal
         assert one == ours[one.k]
 
 
+def test_join_when_numbers_run_ahead_only_behind_what_is_stored_then_nothing_is_cut_twice() -> None:
+    arrivals = stream(20, gop=25)
+    first = Recorder().take(arrivals)
+    origin_us = first.segmenter.origin_us or 0
+    late = Recorder()
+    # The newest segment is 6..8 s, ended by a break; what follows in its bucket is number 2.
+    late.segmenter.join(Place(origin_us, origin_us, after_k=1, after_us=8_000_000, shift_k=1))
+    segments = late.take(arrivals).end()
+    assert [(one.k, one.start_us) for one in segments[:3]] == [
+        (2, 8_000_000), (3, 12_000_000), (4, 18_000_000)
+    ]  # fmt: skip
+
+
 @given(chunk=st.integers(1, 400))
 def test_segments_when_units_arrive_in_other_pieces_then_they_are_the_same(chunk: int) -> None:
     arrivals = stream(14)

@@ -23,6 +23,7 @@ from everreel.recorder.orders import LapSettings, Outcome
 from everreel.state.memory import MemoryRecordings
 from everreel.state.ports import Orders, Ticket
 from everreel.state.recording import (
+    Lap,
     LapOrder,
     LapState,
     Mode,
@@ -44,7 +45,7 @@ PATIENCE_S = 20.0
 class BeatenRecordings(MemoryRecordings):
     """Counts beats, and forgets a lap that was killed: its beats and commits fail.
 
-    One that is deaf does not hear of a stop yet.
+    One that is deaf does not hear of a stop yet; one that is `unheard` cannot ask for laps.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,13 @@ class BeatenRecordings(MemoryRecordings):
         self.beats: dict[tuple[str, int], int] = defaultdict(int)
         self.killed: set[tuple[str, int]] = set()
         self.deaf: set[tuple[str, int]] = set()
+        self.unheard: set[str] = set()
         self.beaten = threading.Condition()
+
+    def recent_laps(self, sid: str) -> Sequence[Lap]:
+        if threading.current_thread().name in self.unheard:
+            raise StateUnavailable("unheard")
+        return super().recent_laps(sid)
 
     def beat(self, sid: str, lane: str, lap: int, progress: Progress, utc_us: int) -> Orders:
         if (lane, lap) in self.killed:

@@ -1,18 +1,26 @@
 """Breaks while more than one lap records or joins: laps stay one, nothing is lost in silence."""
 
 import random
+import threading
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
-from everreel.media.access_unit import AccessUnit, Medium
-from everreel.state.recording import LapState, Reason
+from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
+from everreel.media.segment import TimelineEvent
+from everreel.media.timeline import Timeline
+from everreel.state.recording import LapState, Reason, parse_lap
 from tests.unit.media.streams import Arrival, later
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import check_nothing_lost, lively, relay
+from tests.unit.recorder.test_side_by_side import bury
 
 
-def restarted(chance: random.Random, lives: int, life_s: float = 30.0) -> list[Arrival]:
+def restarted(
+    chance: random.Random, lives: int, life_s: float = 30.0, away_s: float | None = None
+) -> list[Arrival]:
     """A publisher that comes back again and again, each time on a new clock; no unit twice."""
     arrivals: list[Arrival] = []
     at_us = 0
@@ -27,7 +35,8 @@ def restarted(chance: random.Random, lives: int, life_s: float = 30.0) -> list[A
                     size = len(arrival.event.data) - 4
                     arrival.event.data = size.to_bytes(4, "big") + arrival.event.data[4:]
         arrivals += later(stretch, at_us)
-        at_us = arrivals[-1].at_us + round(chance.uniform(0.1, 4.0) * 1e6)
+        pause_s = chance.uniform(0.1, 4.0) if away_s is None else away_s
+        at_us = arrivals[-1].at_us + round(pause_s * 1e6)
     return arrivals
 
 
@@ -56,6 +65,132 @@ def test_restart_when_two_laps_see_it_then_nothing_is_lost(seed: int) -> None:
     for medium in Medium:
         assert lost(stage, medium) == 0
     assert sum(row.discontinuity for row in stage.rows) == 3
+
+
+@pytest.fixture
+def late_hearing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lap b1 hears everything from the second life on 109 ms late, as a busy machine may."""
+    feed = Timeline.feed
+
+    def fed(timeline: Timeline, events: Sequence[SourceEvent], now_us: int) -> list[TimelineEvent]:
+        late = threading.current_thread().name == "b1" and now_us > 32_000_000
+        return feed(timeline, events, now_us + 109_000 * late)
+
+    monkeypatch.setattr(Timeline, "feed", fed)
+
+
+def check_one_seam(stage: Stage) -> None:
+    """Hold a recording to one restart: nothing lost, twice or on two clocks behind it."""
+    for medium in Medium:
+        assert lost(stage, medium) == 0
+    rows = stage.rows
+    assert sum(row.discontinuity for row in rows) == 1
+    for before, after in pairwise(rows):
+        seam_us = after.start_us - before.start_us - before.duration_us
+        assert after.discontinuity or seam_us == 0
+
+
+def back_us(stage: Stage) -> int:
+    """When the publisher of two lives comes back."""
+    pauses = {b.at_us - a.at_us: b.at_us for a, b in pairwise(stage.arrivals)}
+    return pauses[max(pauses)]
+
+
+@pytest.mark.usefixtures("late_hearing")
+@pytest.mark.parametrize("away_s", [2.0, 12.0])
+@pytest.mark.parametrize("unheard_s", [0.0, 4.0])
+def test_restart_when_each_lap_would_place_it_differently_then_both_go_on_at_one_place(
+    away_s: float, unheard_s: float
+) -> None:
+    stage = Stage(restarted(random.Random(1), 2, away_s=away_s))
+    unheard, back_s = stage.recordings.unheard, back_us(stage) / 1e6
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    if unheard_s:
+        stage.at(20.0, partial(unheard.update, ("a1", "b1")))
+        stage.at(back_s + unheard_s, unheard.clear)
+    stage.at(back_s + 16.0, partial(stage.kill, "a1"))  # a seam would show from here on
+    stage.at(back_s + 17.0, partial(bury, stage, "a1"))
+    stage.run(back_s + 28).end()
+    assert stage.writers()[-2:] == ["a1", "b1"]
+    check_one_seam(stage)
+
+
+@pytest.mark.usefixtures("late_hearing")
+@pytest.mark.parametrize("restamp", [False, True], ids=["own-clock", "restamped"])
+@pytest.mark.parametrize("stored", [1, 2])
+def test_restart_when_the_lap_that_went_on_is_gone_then_the_other_goes_on_behind_it(
+    stored: int, restamp: bool
+) -> None:
+    stage = Stage(restarted(random.Random(1), 2, away_s=2.0), restamp=restamp)
+    back_s = back_us(stage) / 1e6
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    stage.at(back_s, partial(stage.recordings.unheard.add, "b1"))
+    stage.run(back_s)
+    before = len(stage.rows)
+    stage.run(3.1)  # now all know of the break
+    while not stage.recordings.lap(SID, "a", 1).progress.marks:
+        stage.run(0.1)
+    while len(stage.rows) < before + 1 + stored:  # one is what was open at the break
+        stage.run(0.1)
+    stage.kill("a1")
+    bury(stage, "a1")
+    stage.recordings.unheard.clear()
+    stage.run(12).end()
+    assert stage.writers()[-2:] == ["a1", "b1"]
+    check_one_seam(stage)
+
+
+def test_restart_when_nobody_went_on_yet_then_each_lap_tells_where_the_present_is() -> None:
+    # What a replacement reckons its place by, if both should die now.
+    stage = Stage(restarted(random.Random(1), 2, away_s=2.0))
+    back_s = back_us(stage) / 1e6
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    stage.at(20.0, partial(stage.recordings.unheard.update, ("a1", "b1")))
+    stage.run(back_s + 5)
+    told = [lap.progress for lap in stage.recordings.laps(SID)]
+    assert [each.open_k for each in told] == [-1, -1]
+    for each in told:
+        assert each.received_us == pytest.approx((back_s + 5) * 1e6, abs=1.2e6)
+    stage.end()
+
+
+@pytest.mark.parametrize("late_s", [4.0, 5.5, 7.0])
+def test_restart_when_the_lap_that_went_on_dies_soon_then_the_other_lacks_nothing(
+    late_s: float,
+) -> None:
+    stage = Stage(restarted(random.Random(1), 2, away_s=2.0))
+    back_s = back_us(stage) / 1e6
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    stage.at(back_s + late_s, partial(stage.kill, "a1"))
+    stage.at(back_s + late_s + 1, partial(bury, stage, "a1"))
+    stage.run(back_s + 25).end()
+    assert stage.writers()[-1] == "b1"
+    check_one_seam(stage)
+
+
+@pytest.mark.usefixtures("late_hearing")
+@pytest.mark.parametrize("late_s", [3.5, 4.5, 5.5, 6.5])
+@pytest.mark.parametrize("deaf", ["", "a1", "b1"])
+def test_restart_when_it_is_stopped_soon_then_nothing_is_there_twice_and_nothing_is_missing(
+    deaf: str, late_s: float
+) -> None:
+    stage = Stage(restarted(random.Random(1), 2, away_s=2.0))
+    back_s = back_us(stage) / 1e6
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    if deaf:  # hears of the stop a while after the other
+        lap = parse_lap(deaf)
+        stage.at(back_s, partial(stage.recordings.deaf.add, lap))
+        stage.at(back_s + late_s + 1.5, partial(stage.recordings.deaf.discard, lap))
+    stage.run(back_s + late_s).end()
+    check_one_seam(stage)
+    last = stage.rows[-1]
+    end_s = (last.start_us + last.duration_us) / 1e6
+    assert back_s + late_s - 0.3 < end_s < back_s + late_s + 2.5
 
 
 @pytest.mark.parametrize("seed", range(4))
