@@ -249,9 +249,10 @@ class Yielding:
     def is_over(self, segment: Segment, fenced: threading.Event) -> bool:
         """Tell whether a lap beside us ended the recording before `segment`: it was stopped first.
 
-        What lies between nobody stores, so what we have after it would leave a hole at the end. A
-        lap that is about to end is waited for, as it may store more. Behind a break there is a gap
-        anyway, and the other lap may have left to us what came after it.
+        What lies between nobody stores, so what we have after it would leave a hole at the end, if
+        only of the last units of a segment that was cut short. A lap that is about to end is waited
+        for, as it may store more. Behind a break there is a gap anyway, and the other lap may have
+        left to us what came after it.
         """
         if segment.gap is not None and segment.gap.cause is not Cause.TAKEOVER:
             return False
@@ -260,7 +261,8 @@ class Yielding:
             last = next(iter(self._recordings.newest(sid, 1)), None)
             if last is None or (last.lane, last.lap) == (self._order.lane, self._order.lap):
                 return False
-            if segment.start_us - last.start_us - last.duration_us <= ROUNDING_US:
+            missing_us = segment.start_us - last.start_us - last.duration_us
+            if last.whole and missing_us <= ROUNDING_US:
                 return False
             lap = self._recordings.lap(sid, last.lane, last.lap)
             if lap is None or not lap.open:

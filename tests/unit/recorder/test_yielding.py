@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from everreel.media.landmarks import Landmarks
-from everreel.media.segment import Segment
+from everreel.media.segment import Cause, Gap, Segment
 from everreel.media.timeline import Timeline
 from everreel.recorder.place import Finder
 from everreel.recorder.resync import Yielding
 from everreel.state.ports import Ticket
-from everreel.state.recording import Lap, LapOrder, Progress
+from everreel.state.recording import Lap, LapOrder, Progress, Reason
 from everreel.state.status import Status
 from tests.unit.media.test_continuity import row
 from tests.unit.recorder.stage import SID, BeatenRecordings, Stage
@@ -32,6 +32,25 @@ class LateRecordings(BeatenRecordings):
         if self.looks == 3:
             self.commit(sid, replace(row(K, 32, 34), lane="b"), 1)
         return list(super().recent_laps(sid))
+
+
+def two_laps(recordings: BeatenRecordings) -> tuple[Stage, BeatenRecordings]:
+    """A recording of laps a1 and b1 in this table."""
+    stage = Stage([])
+    recordings.put_ticket(Ticket("r", "app", "room", "1", stage.began_us + 1))
+    recording = stage.recordings.find(SID)
+    assert recording is not None
+    recordings.create(recording)
+    for lane in "ab":
+        recordings.invoked(SID, lane, 1, lane, stage.clock.utc_us())
+        recordings.claim(SID, lane, 1, lane, stage.clock.utc_us())
+    return stage, recordings
+
+
+def yielding(stage: Stage, recordings: BeatenRecordings) -> Yielding:
+    """Lap a1's manners."""
+    finder = Finder(Landmarks(), Timeline(), stage.clock, shared_clock=True)
+    return Yielding(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 10.0)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +77,39 @@ class LateRecordings(BeatenRecordings):
 def test_part_of_a_bucket_when_another_lap_has_more_of_it_then_that_goes_first(
     part: Segment, told: Progress, kept: bool
 ) -> None:
-    stage = Stage([])
-    recordings = LateRecordings()
-    recordings.put_ticket(Ticket("r", "app", "room", "1", stage.began_us + 1))
-    recording = stage.recordings.find(SID)
-    assert recording is not None
-    recordings.create(recording)
-    for lane in "ab":
-        recordings.invoked(SID, lane, 1, lane, stage.clock.utc_us())
-        recordings.claim(SID, lane, 1, lane, stage.clock.utc_us())
+    stage, recordings = two_laps(LateRecordings())
     recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
-    finder = Finder(Landmarks(), Timeline(), stage.clock, shared_clock=True)
     leaving = threading.Event()
     leaving.set()
-    Yielding(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 10.0).wait(
-        part, leaving, 0.0, 24
-    )
+    yielding(stage, recordings).wait(part, leaving, 0.0, 24)
     assert (recordings.segment(SID, K) is None) == kept
+
+
+JUMP = Gap(Cause.JUMP, 34_000_000, 2_000_000)
+TAKEN_OVER = Gap(Cause.TAKEOVER, 34_000_000, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "gap", "whole", "reason", "over"),
+    [
+        (34, None, True, Reason.STOPPED, False),
+        (34, None, False, Reason.STOPPED, True),
+        (34, None, False, Reason.LAP_LIMIT, False),
+        (36, None, True, Reason.STOPPED, True),
+        (36, TAKEN_OVER, True, Reason.STOPPED, True),
+        (36, TAKEN_OVER, True, Reason.FAULT, False),
+        (36, JUMP, True, Reason.STOPPED, False),
+    ],
+    ids=[
+        "goes-on", "cut-short-by-the-stop", "cut-short-by-its-time", "with-a-hole",
+        "with-the-hole-of-who-takes-over", "after-a-fault", "behind-a-break",
+    ],
+)  # fmt: skip
+def test_stop_when_the_lap_beside_us_heard_of_it_first_then_its_end_is_the_end(
+    start_s: int, gap: Gap | None, whole: bool, reason: Reason, over: bool
+) -> None:
+    stage, recordings = two_laps(BeatenRecordings())
+    recordings.commit(SID, replace(row(K, 32, 34), lane="b", whole=whole), 1)
+    recordings.end_lap(SID, "b", 1, reason, None, Progress(OK), stage.clock.utc_us())
+    ours = Segment(K + 1, start_s * 1_000_000, 38_000_000, (), {}, gap=gap)
+    assert yielding(stage, recordings).is_over(ours, threading.Event()) is over
