@@ -56,7 +56,7 @@ class Timeline:
         self.repairs: Counter[str] = Counter()
         self.paced = True
         self._tracks: dict[Medium, TrackClock] = {}
-        self._shift_us = self._shown_us = self._now_us = self._probation_until_us = 0
+        self._shift_us = self._now_us = self._probation_until_us = 0
         self._end_us: int | None = None
         self._delay_us: int | None = None
         self._held = HeldUnits()
@@ -172,10 +172,10 @@ class Timeline:
             dts_us += moved
             pts_us += moved
         track.last_us = track.newest_us = dts_us
+        track.shown_us = max(track.shown_us, pts_us)
         track.arrived_us = now_us
         if self._end_us is None or dts_us > self._end_us:
             self._end_us = dts_us
-        self._shown_us = max(self._shown_us, pts_us)
         delay = now_us - dts_us
         if self._delay_us is None or delay < self._delay_us:
             self._delay_us = delay
@@ -201,10 +201,10 @@ class Timeline:
                 newest_us = track.newest_us
                 early = newest_us is not None and dts_us <= newest_us
                 return (newest_us or 0) + NUDGE_US - dts_us if early else 0
-            return self._reset(track, times_us, now_us, out, Cause.JUMP)
+            return self._reset(unit, times_us, now_us, out, Cause.JUMP)
         step_us = dts_us - track.last_us
         if step_us < -JUMP_BACK_US:
-            return self._reset(track, times_us, now_us, out, Cause.JUMP)
+            return self._reset(unit, times_us, now_us, out, Cause.JUMP)
         if step_us <= 0:
             if unit.dts is None and unit.medium is Medium.VIDEO:
                 return 0  # presentation times step back in decode order; the segmenter sorts them
@@ -214,13 +214,13 @@ class Timeline:
         if ahead_us > GAP_US:
             passed_us = now_us - track.arrived_us if self.paced else step_us
             if self._clock_set or step_us - passed_us > JUMP_AHEAD_US:
-                return self._reset(track, times_us, now_us, out, Cause.JUMP)
+                return self._reset(unit, times_us, now_us, out, Cause.JUMP)
             # Every track paused and the clock went on: the time is real, the media is missing.
             out.append(Break(Cause.LOSS, dts_us, ahead_us, continuous=True))
         return 0
 
     def _reset(
-        self, track: TrackClock, times_us: Times, now_us: int, out: Events, cause: Cause
+        self, unit: AccessUnit, times_us: Times, now_us: int, out: Events, cause: Cause
     ) -> int:
         """Re-anchor the clock: media goes on where the wall clock says, or right after the end."""
         dts_us, pts_us = times_us
@@ -228,8 +228,10 @@ class Timeline:
         paused_us = max(0, now_us - self._arrived_us())
         if cause is Cause.JUMP and not self.paced:
             paused_us = 0  # between two bursts nothing arrives, and nothing is missing
+        track = self._tracks[unit.medium]
         at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
-        at_us = max(at_us, self._shown_us + FRAME_US + dts_us - pts_us)  # old pictures shown late
+        if unit.keyframe:  # shown after all pictures before it, however late those are shown
+            at_us = max(at_us, track.shown_us + FRAME_US + dts_us - pts_us)
         move_us = at_us - dts_us
         self._shift_us += move_us
         self._delay_us = now_us - at_us
@@ -268,7 +270,7 @@ class Timeline:
         elif repeated is False or not (
             ahead_us > -STEP_US and abs(ahead_us - waited_us) < JUMP_AHEAD_US
         ):
-            return self._reset(track, times_us, now_us, out, Cause.RECONNECT)
+            return self._reset(unit, times_us, now_us, out, Cause.RECONNECT)
         self._same_clock = True
         track.joined = True
         if ahead_us > (GAP_US if self._overlaps else FRAME_US * 3 // 2):
@@ -351,13 +353,11 @@ class Timeline:
 
         Also where every session's clock begins with 0 (RTP-Info): its times are the first life's.
         """
-        arrived_us, unit = self._held.first
-        first_us = self._peek_us(unit)
+        came_us, unit = self._held.first
+        at_us = self._peek_us(unit)
         late = self._late_us(*self._held.newest) >= CATCH_UP_US
-        if first_us is not None and late and self._repeats_late(arrived_us, unit):
-            track = self._tracks[unit.medium]
-            times_us = first_us, first_us
-            self._end_us = first_us + self._reset(track, times_us, arrived_us, out, Cause.RECONNECT)
+        if at_us is not None and late and self._repeats_late(came_us, unit):
+            self._end_us = at_us + self._reset(unit, (at_us, at_us), came_us, out, Cause.RECONNECT)
 
     def _late_us(self, arrived_us: int, unit: AccessUnit) -> int:
         at_us = self._peek_us(unit)

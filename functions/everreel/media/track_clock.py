@@ -32,6 +32,7 @@ class TrackClock:
         aligned: RTP only: its ticks are tied to the clock that the tracks share.
         last_us: output time of its last unit (decode time), None since a reset.
         newest_us: the same, kept over resets: nothing of the track may be placed before it.
+        shown_us: the latest output time at which one of its units is shown.
         stale_us: after a reset, where the abandoned clock stood on the new one.
         arrived_us: arrival of its last unit.
     """
@@ -46,6 +47,7 @@ class TrackClock:
         "newest_us",
         "offset_us",
         "raw",
+        "shown_us",
         "stale_us",
         "ticks",
     )
@@ -62,6 +64,7 @@ class TrackClock:
         self.last_us: int | None = None
         self.newest_us: int | None = None
         self.stale_us: int | None = None
+        self.shown_us = 0
         self.arrived_us = 0
 
     def change(self, track_format: TrackFormat) -> None:

@@ -103,6 +103,26 @@ def test_clock_that_jumps_when_old_pictures_are_shown_late_then_new_ones_come_af
     assert len(breaks(events)) == 1
 
 
+@pytest.mark.parametrize("after", range(98, 103))
+def test_clock_that_leaps_within_a_stream_when_pictures_are_shown_late_then_none_is_moved(
+    after: int,
+) -> None:
+    """The group of pictures runs on over the leap: one P, then the three Bs shown before it."""
+    arrivals = []
+    for arrival in stream(8, audio=False, start_ms=100_000):
+        unit = arrival.event
+        if isinstance(unit, AccessUnit) and unit.dts is not None:
+            number = (unit.dts - 100_000) // 40
+            within = number % 50
+            late = 1 if within in (0, 49) else 4 * (within % 4 == 1)
+            leap_ms = 3_600_000 if number >= after else 0
+            unit = replace(unit, dts=unit.dts + leap_ms, pts=unit.dts + 40 * late + leap_ms)
+        arrivals.append(replace(arrival, event=unit))
+    placed = samples(place(Timeline(), arrivals))
+    assert len(placed) == 200
+    assert steps(placed) == {40_000}
+
+
 def test_publisher_that_comes_back_at_zero_when_connection_stayed_then_pause_is_a_gap() -> None:
     events = place(Timeline(), [*stream(4), *later(stream(4, mark=b"2"), 7_000_000)])
     (gap,) = breaks(events)
