@@ -105,6 +105,16 @@ class Case:
         return self.fault.economy_s if economy else self.fault.redundant_s
 
     @property
+    def own_feed(self) -> bool:
+        """Whether the run needs a stream of its own.
+
+        GStreamer's server lets all players of a stream wait for the slowest, so one that is cut off
+        from it would strike the runs beside it.
+        """
+        waits = self.fault.network and self.protocol is Protocol.RTSP
+        return self.fault.own_feed or waits
+
+    @property
     def leaps(self) -> bool:
         """Whether the publisher's clock leaps in the stream, without a restart."""
         return self.fault.leaps and self.protocol in LEAPS_IN_STREAM

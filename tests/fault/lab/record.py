@@ -117,7 +117,7 @@ def _begin(stack: LabStack, plan: Plan, exits: ExitStack) -> Run:
     leap_s = chance.randrange(20, 7200) if case.leaps else 0
     feed = (
         exits.enter_context(stack.stage.own(case.protocol, leap_s=leap_s))
-        if case.fault.own_feed
+        if case.own_feed
         else stack.stage.shared(case.protocol)
     )
     network = exits.enter_context(Proxy(feed.ends.port)) if case.fault.network else None
