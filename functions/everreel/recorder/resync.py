@@ -10,11 +10,13 @@ what it has, or behind what another one stored after the break before it left.
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
+from everreel.media.access_unit import Medium
 from everreel.media.index import SegmentRow
+from everreel.media.landmarks import TELL, of
 from everreel.media.segment import Break, Cause, Place, Sample, Segment, TimelineEvent
 from everreel.media.tolerances import ROUNDING_US
 from everreel.recorder.place import Finder, beside, placed
@@ -186,7 +188,11 @@ class Resync:
         zeros = self._finder.by_landmarks(told, near_us, self.newest_us)
         if zeros is None:
             return None
-        return beside(zeros, self._last(), told.shift_k)
+        place = beside(zeros, self._last(), told.shift_k)
+        marks = of(Medium.VIDEO, told.marks) or of(Medium.AUDIO, told.marks)
+        if len(marks) < TELL:  # nothing is left out: it began with the first, and so do we
+            return replace(place, after_us=max(place.after_us, min(marks)[0]))
+        return replace(place, after_k=max(place.after_k, told.open_k))
 
     def _last(self) -> SegmentRow | None:
         return next(iter(self._recordings.newest(self._order.sid, 1)), None)

@@ -19,13 +19,17 @@ from tests.unit.recorder.test_side_by_side import bury
 
 
 def restarted(
-    chance: random.Random, lives: int, life_s: float = 30.0, away_s: float | None = None
+    chance: random.Random,
+    lives: int,
+    life_s: float = 30.0,
+    away_s: float | None = None,
+    gop: int = 25,
 ) -> list[Arrival]:
     """A publisher that comes back again and again, each time on a new clock; no unit twice."""
     arrivals: list[Arrival] = []
     at_us = 0
     for life in range(lives):
-        stretch = lively(life_s + chance.uniform(0, 3), gop=25, start_ms=chance.randrange(10**6))
+        stretch = lively(life_s + chance.uniform(0, 3), gop=gop, start_ms=chance.randrange(10**6))
         if life:
             stretch = [each for each in stretch if isinstance(each.event, AccessUnit)]
         for arrival in stretch:
@@ -161,7 +165,7 @@ def test_restart_when_nobody_went_on_yet_then_each_lap_tells_where_the_present_i
 def test_restart_when_the_lap_that_went_on_dies_soon_then_the_other_lacks_nothing(
     late_s: float,
 ) -> None:
-    stage = Stage(restarted(random.Random(1), 2, away_s=2.0))
+    stage = Stage(restarted(random.Random(1), 2, away_s=2.0, gop=50))
     back_s = back_us(stage) / 1e6
     stage.at(0.0, partial(stage.lap, "a1"))
     stage.at(6.0, partial(stage.lap, "b1", "a1"))
