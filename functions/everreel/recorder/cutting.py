@@ -12,7 +12,7 @@ from everreel.media.segment import Break, Sample, Segment, TimelineEvent
 from everreel.media.segmenter import Segmenter
 from everreel.media.timeline import Timeline
 from everreel.recorder.join import POLL_S, Joining, Succession
-from everreel.recorder.place import Finder, placed
+from everreel.recorder.place import Finder, newest_row, placed
 from everreel.recorder.resync import Resync, Verdict, Yielding
 from everreel.state.ports import Recordings
 from everreel.state.recording import LapOrder, Progress, Recording
@@ -104,7 +104,7 @@ class Cutting:
         Nobody has committed it, or it holds the landmarks by which we find our place.
         """
         try:
-            last = next(iter(self._recordings.newest(self._order.sid, 1)), None)
+            last = newest_row(self._recordings, self._order.sid)
         except EverreelError as error:
             log.warning("where the recording stands cannot be read: %s", error.message)
             return 0.0

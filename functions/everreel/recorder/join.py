@@ -13,7 +13,7 @@ from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.index import SegmentRow
 from everreel.media.segment import Break, FormatChange, Place, Sample, TimelineEvent
-from everreel.recorder.place import Finder, beside, goes_first, placed
+from everreel.recorder.place import Finder, beside, goes_first, newest_row, placed
 from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, parse_lap
 
@@ -129,7 +129,7 @@ class Joining:
 
     def _look(self) -> bool:
         lap = self._recordings.lap(self._sid, *self._before)
-        last = next(iter(self._recordings.newest(self._sid, 1)), None)
+        last = newest_row(self._recordings, self._sid)
         finder = self._finder
         if lap is None or not finder.lives(lap):
             others = placed(finder, self._recordings, self._order)

@@ -160,6 +160,11 @@ class Finder:
         return newest_us - position_us
 
 
+def newest_row(recordings: Recordings, sid: str) -> SegmentRow | None:
+    """Return the newest segment that is stored, whoever wrote it. Raises: StateUnavailable."""
+    return next(iter(recordings.newest(sid, 1)), None)
+
+
 def beside(zeros: Zeros, last: SegmentRow | None, shift_k: int) -> Place:
     """Tell where to record beside others; `last` is the newest segment that is stored."""
     if last is None:

@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.access_unit import Medium
-from everreel.media.index import SegmentRow
 from everreel.media.landmarks import TELL, of
 from everreel.media.segment import Break, Cause, Place, Sample, Segment, TimelineEvent
 from everreel.media.tolerances import ROUNDING_US
-from everreel.recorder.place import Finder, beside, placed
+from everreel.recorder.place import Finder, beside, newest_row, placed
 from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, Reason
 
@@ -142,7 +141,7 @@ class Resync:
 
         None if one that went on has ended the recording; then we shall hear of it as well.
         """
-        last = self._last()
+        last = newest_row(self._recordings, self._order.sid)
         if last is None or last.start_us <= self._received_us:
             log.info("a break: going on")
             return Verdict(None, self._held)
@@ -188,14 +187,11 @@ class Resync:
         zeros = self._finder.by_landmarks(told, near_us, self.newest_us)
         if zeros is None:
             return None
-        place = beside(zeros, self._last(), told.shift_k)
+        place = beside(zeros, newest_row(self._recordings, self._order.sid), told.shift_k)
         marks = of(Medium.VIDEO, told.marks) or of(Medium.AUDIO, told.marks)
         if len(marks) < TELL:  # nothing is left out: it began with the first, and so do we
             return replace(place, after_us=max(place.after_us, min(marks)[0]))
         return replace(place, after_k=max(place.after_k, told.open_k))
-
-    def _last(self) -> SegmentRow | None:
-        return next(iter(self._recordings.newest(self._order.sid, 1)), None)
 
     def _since_break(self) -> list[TimelineEvent]:
         """Leave out media of a clock that is gone; formats hold on."""
@@ -264,7 +260,7 @@ class Yielding:
             return False
         sid, until_s = self._order.sid, self._clock.monotonic() + END_S
         while True:
-            last = next(iter(self._recordings.newest(sid, 1)), None)
+            last = newest_row(self._recordings, sid)
             if last is None or (last.lane, last.lap) == (self._order.lane, self._order.lap):
                 return False
             missing_us = segment.start_us - last.start_us - last.duration_us
