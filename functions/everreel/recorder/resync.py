@@ -263,6 +263,8 @@ class Yielding:
             last = newest_row(self._recordings, sid)
             if last is None or (last.lane, last.lap) == (self._order.lane, self._order.lap):
                 return False
+            if last.k > segment.k:
+                return False  # ours lies before what is stored: without it there would be a hole
             missing_us = segment.start_us - last.start_us - last.duration_us
             if last.whole and missing_us <= ROUNDING_US:
                 return False

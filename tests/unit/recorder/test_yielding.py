@@ -113,3 +113,14 @@ def test_stop_when_the_lap_beside_us_heard_of_it_first_then_its_end_is_the_end(
     recordings.end_lap(SID, "b", 1, reason, None, Progress(OK), stage.clock.utc_us())
     ours = Segment(K + 1, start_s * 1_000_000, 38_000_000, (), {}, gap=gap)
     assert yielding(stage, recordings).is_over(ours, threading.Event()) is over
+
+
+def test_stop_when_the_laps_beside_us_stored_what_lies_behind_then_what_lies_between_is_stored() -> (
+    None
+):
+    """They joined us behind a break: what came before that only we have, in a queue."""
+    stage, recordings = two_laps(BeatenRecordings())
+    recordings.commit(SID, replace(row(K + 3, 38, 39), lane="b", whole=False), 1)
+    recordings.end_lap(SID, "b", 1, Reason.STOPPED, None, Progress(OK), stage.clock.utc_us())
+    ours = Segment(K, 32_000_000, 34_000_000, (), {})
+    assert not yielding(stage, recordings).is_over(ours, threading.Event())
