@@ -17,6 +17,7 @@ from everreel.events.memory import MemoryBus
 from everreel.media.access_unit import SourceEvent
 from everreel.protocols.connection import READ_CHUNK
 from everreel.protocols.flv import HttpFlv
+from everreel.protocols.ports import Source
 from everreel.recorder.lap import run_lap
 from everreel.recorder.orders import LapSettings
 from everreel.state.memory import MemoryRecordings
@@ -39,6 +40,9 @@ class FileSource:
         self._at_end = at_end
 
     def reach_back(self, back_s: float) -> None:
+        pass
+
+    def resume(self, previous: Source) -> None:
         pass
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:

@@ -11,6 +11,7 @@ from everreel.errors import (
     SourceMalformed,
     SourceNotFound,
     SourceRefused,
+    SourceUnreachable,
     SourceUnsupported,
 )
 from everreel.media.access_unit import SourceEvent, TrackFormat
@@ -32,10 +33,17 @@ from tests.contract.source_server import (
 
 
 class Files:
-    """A web server of files that a test changes; keeps connections and notes what was asked."""
+    """A web server of files that a test changes; keeps connections and notes what was asked.
+
+    Attributes:
+        files: what is served, by path.
+        away: paths for which there is only HTTP 503 at the moment; "/" for all.
+        asked: the paths.
+    """
 
     def __init__(self, files: dict[str, bytes | str]) -> None:
         self.files = files
+        self.away: set[str] = set()
         self.asked: list[str] = []
 
     def __call__(self, connection: socket.socket) -> None:
@@ -43,7 +51,9 @@ class Files:
             path = request(connection)
             self.asked.append(path)
             found = self.files.get(path)
-            if found is None:
+            if self.away & {"/", path}:
+                connection.sendall(reply("503 Service Unavailable", "Content-Length: 0\r\n"))
+            elif found is None:
                 connection.sendall(reply("404 Not Found", "Content-Length: 0\r\n"))
             else:
                 body = found.encode() if isinstance(found, str) else found
@@ -115,6 +125,101 @@ def _read_for(source: HlsSource, clock: ManualClock, seconds: int) -> list[Sourc
         events += source.read(0.02)
         clock.advance(0.1)
     return events
+
+
+class Live:
+    """A server of a growing playlist, and the sources that read it one after the other.
+
+    Attributes:
+        files: what is served.
+        source: the newest source; the first has read the only two segments there are at first.
+    """
+
+    def __init__(self, peer) -> None:
+        self.files = Files({f"/{n}.ts": HLS_TS.read_bytes() for n in range(9)})
+        self.lists(0, 2)
+        self.clock = ManualClock()
+        self._port = peer(self.files).port
+        self.source = hls(self._port, clock=self.clock)
+        assert units(timed_reads(self.source, 0.3)) == 2 * expected_units(HLS_TS)
+
+    def lists(self, first: int, end: int) -> None:
+        """List segments from now on."""
+        names = [f"{n}.ts" for n in range(first, end)]
+        self.files.files["/i.m3u8"] = playlist(first, names)
+
+    def read(self, seconds: int) -> int:
+        """Let time pass; return how many segments came."""
+        return units(_read_for(self.source, self.clock, seconds)) // expected_units(HLS_TS)
+
+    def fail(self) -> None:
+        """Let nothing be had until the source gives up."""
+        self.files.away = {"/"}
+        events, error = read_to_the_end(self.source, wait_s=0.02, clock=self.clock)
+        assert not units(events)
+        assert isinstance(error, SourceUnreachable)
+
+    def resume(self) -> None:
+        """Go on with a new source."""
+        before, self.source = self.source, hls(self._port, clock=self.clock)
+        self.source.resume(before)
+
+    def missed(self) -> list[tuple[int, int, str]]:
+        """First and count of what the newest source declared, and why."""
+        return [(each.first, each.count, each.cause.value) for each in self.source.missed]
+
+
+@pytest.fixture
+def live(peer):
+    one = Live(peer)
+    yield one
+    one.source.close()
+
+
+@pytest.mark.parametrize("away", ["/", "/2.ts"])
+def test_read_when_the_server_is_away_for_some_seconds_then_no_segment_is_given_up(live, away):
+    live.lists(0, 4)
+    live.files.away = {away}
+    assert live.read(9) == 0
+    live.files.away = set()
+    assert live.read(3) == 2
+    assert not live.missed()
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["before-it-lists", "when-it-has-listed"])
+def test_read_when_the_server_was_away_for_long_then_the_next_source_goes_on_where_we_stopped(
+    live, listed
+):
+    if listed:
+        live.lists(0, 3)
+        live.files.away = {"/2.ts"}
+        assert live.read(2) == 0
+    live.fail()
+    live.resume()
+    live.fail()
+    live.files.away = set()
+    live.files.asked.clear()
+    live.lists(1, 6)
+    live.resume()
+    assert live.read(2) == 4
+    assert live.files.asked[:5] == ["/i.m3u8", "/2.ts", "/3.ts", "/4.ts", "/5.ts"]
+    assert not live.missed()
+
+
+def test_read_when_the_server_was_away_for_too_long_then_what_it_lists_no_more_is_declared(live):
+    live.fail()
+    live.files.away = set()
+    live.lists(5, 9)
+    live.resume()
+    assert live.read(2) == 4
+    assert live.missed() == [(2, 3, "left_playlist")]
+
+
+def test_read_when_one_segment_only_cannot_be_had_then_it_is_declared_and_the_rest_is_read(live):
+    live.lists(0, 4)
+    live.files.away = {"/2.ts"}
+    assert live.read(14) == 1
+    assert live.missed() == [(2, 1, "failed")]
 
 
 def test_read_when_it_is_to_reach_back_then_it_begins_as_early_as_the_playlist_lists(peer, opened):

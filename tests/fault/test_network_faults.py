@@ -23,6 +23,8 @@ from tests.servers.harness import Lap
 BEAT_S = 0.3
 STOP_S = 1.2
 FROZEN_S = 3.0
+GONE_S = 14.0
+"""Longer than a server is waited for before it is opened anew; a playlist lists 24 s."""
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +48,12 @@ def stage() -> Iterator[dict[str, tuple[str, int, Publisher]]]:
 
 NAMES = ["rtmp", "http-flv", "rtsp", "hls"]
 Made = dict[tuple[str, str], tuple[Lap, Publisher]]
-FAULTS = ("frozen", "broken", "away")
+FAULTS = ("frozen", "broken", "away", "gone")
 
 
 @pytest.fixture(scope="module")
 def laps(stage: dict[str, tuple[str, int, Publisher]]) -> Iterator[Made]:
-    """Every protocol under every fault, all at once: 6 s, the fault, 9 s."""
+    """Every protocol under every fault, all at once: 6 s, the fault, and 9 s after the longest."""
     root = Path(tempfile.mkdtemp(prefix="fault-network-"))
     with ExitStack() as stack:
         made: dict[tuple[str, str], tuple[Lap, Publisher]] = {}
@@ -59,6 +61,8 @@ def laps(stage: dict[str, tuple[str, int, Publisher]]) -> Iterator[Made]:
         proxies: dict[str, list[Proxy]] = {fault: [] for fault in FAULTS}
         for name, (live_url, live_port, publisher) in stage.items():
             for fault in FAULTS:
+                if fault == "gone" and name != "hls":
+                    continue
                 url, port = live_url, live_port
                 if name == "rtsp":
                     # A frozen player holds up GStreamer's pipeline, which its players share.
@@ -70,14 +74,18 @@ def laps(stage: dict[str, tuple[str, int, Publisher]]) -> Iterator[Made]:
                 lap = Lap(proxy.through(url), root / f"{name}-{fault}", segment_s=4)
                 made[name, fault] = lap.start(), publishers.get((name, fault), publisher)
         time.sleep(6)
-        for proxy in (*proxies["frozen"], *proxies["broken"], *proxies["away"]):
-            if proxy in proxies["frozen"]:
-                proxy.freeze()
-            else:
-                proxy.cut(refuse=proxy in proxies["away"])
+        for fault, through in proxies.items():
+            for proxy in through:
+                if fault == "frozen":
+                    proxy.freeze()
+                else:
+                    proxy.cut(refuse=fault != "broken")
         time.sleep(FROZEN_S)
         for proxy in (*proxies["frozen"], *proxies["away"]):
             proxy.thaw()
+            proxy.accept()
+        time.sleep(GONE_S - FROZEN_S)
+        for proxy in proxies["gone"]:
             proxy.accept()
         time.sleep(9)
         for lap, _publisher in made.values():
@@ -143,6 +151,18 @@ def test_network_when_a_connection_breaks_then_the_lap_comes_back_and_nothing_is
         assert told_us == pytest.approx(lost * 40_000, abs=bound_us)
     lap.check_index()
     assert not any(decoded.errors for decoded in validate.decode_playlist(lap.playlist))
+
+
+def test_network_when_a_playlist_is_gone_for_long_then_what_it_lists_still_is_recorded(laps: Made):
+    lap, publisher = laps["hls", "gone"]
+    verdict = lap.compared(publisher)
+
+    assert lap.outcome.reason is Reason.STOPPED
+    assert lap.outcome.progress.reconnects >= 1  # it was given up and opened anew
+    assert verdict.exact, (verdict, lap.holes)
+    assert len(stretches(lap)) == 1
+    assert not lap.holes
+    assert verdict.runs["video"].count > 25 * 20
 
 
 SILENT = {

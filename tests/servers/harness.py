@@ -50,6 +50,10 @@ class Noted:
         """Pass on."""
         self._source.reach_back(back_s)
 
+    def resume(self, previous: Source) -> None:
+        """Pass on."""
+        self._source.resume(previous._source if isinstance(previous, Noted) else previous)
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Read, and note what is the first of its medium."""
         events = self._source.read(wait_s)

@@ -251,8 +251,8 @@ class Timeline:
         """Find out after a reopen whether the source still runs on the clock we know.
 
         It does if it repeats a unit that we have, or if it is ahead of the end by as much as the
-        wall clock. Units that we have are dropped; known times with other content, or times far
-        off, are a new clock.
+        wall clock, in bursts also by less. Units that we have are dropped; known times with other
+        content, or times far off, are a new clock.
         """
         dts_us, pts_us = times_us
         repeated = self._recent.holds(unit.medium, pts_us, unit.data)
@@ -262,18 +262,18 @@ class Timeline:
             return None
         end_us = self._end_us if self._end_us is not None else dts_us
         ahead_us = dts_us - end_us
-        waited_us = now_us - self._arrived_us()
+        early_us = ahead_us - (now_us - self._arrived_us())
+        if self.paced:  # in bursts, what was sent while we were away comes too
+            early_us = abs(early_us)
         if self._same_clock:
             if track.last_us is not None and dts_us <= track.last_us:
                 self.repairs["repeated"] += 1  # older than what we remember
                 return None
-        elif repeated is False or not (
-            ahead_us > -STEP_US and abs(ahead_us - waited_us) < JUMP_AHEAD_US
-        ):
+        elif repeated is False or ahead_us <= -STEP_US or early_us >= JUMP_AHEAD_US:
             return self._reset(unit, times_us, now_us, out, Cause.RECONNECT)
         self._same_clock = True
         track.joined = True
-        if ahead_us > (GAP_US if self._overlaps else FRAME_US * 3 // 2):
+        if ahead_us > (GAP_US if self._overlaps or not self.paced else FRAME_US * 3 // 2):
             # Units are missing, so the group of pictures that runs on cannot be decoded.
             gap_us = ahead_us if ahead_us > GAP_US else 0
             out.append(Break(Cause.RECONNECT, dts_us, gap_us, continuous=False))

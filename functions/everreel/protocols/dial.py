@@ -85,6 +85,9 @@ class DialledSource:
     def reach_back(self, back_s: float) -> None:
         """Do nothing: what such a server sent is gone."""
 
+    def resume(self, previous: Source) -> None:
+        """Do nothing: what such a server sent is gone."""
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

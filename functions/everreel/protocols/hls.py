@@ -10,6 +10,7 @@ Encrypted segments are refused before their key is fetched: no AES is at hand in
 Source: RFC 8216.
 """
 
+import itertools
 import logging
 import threading
 import time
@@ -24,6 +25,7 @@ from everreel.errors import (
     SourceError,
     SourceMalformed,
     SourceNotFound,
+    SourceUnreachable,
     SourceUnsupported,
 )
 from everreel.media.access_unit import Medium, SourceEvent
@@ -32,6 +34,7 @@ from everreel.protocols.hls_cursor import Cause, Cursor, Missed
 from everreel.protocols.hls_playlist import MasterPlaylist, MediaPlaylist, Part, Segment, parse
 from everreel.protocols.hls_segments import SegmentReader
 from everreel.protocols.http_client import HttpClient, HttpStream, Limits
+from everreel.protocols.ports import Source
 
 PLAYLIST_LIMITS = Limits(body=16 << 20, total_s=15.0)
 SEGMENT_MAX = 64 << 20
@@ -94,6 +97,7 @@ class HlsSource:
         self._clock = clock or SystemClock()
         self._opened = opened
         self._renditions: list[_Rendition] = []
+        self._before: list[_Rendition] = []
         self._live = False
         self._until = 0.0
         self._closing = threading.Event()
@@ -108,6 +112,11 @@ class HlsSource:
     def reach_back(self, back_s: float) -> None:
         """Begin at least so long before the live edge, as far as the playlists list it."""
         self._backfill_s = back_s
+
+    def resume(self, previous: Source) -> None:
+        """Go on with the segment that `previous` could not get, if it is listed still."""
+        if isinstance(previous, HlsSource):
+            self._before = previous._renditions or previous._before  # noqa: SLF001 - one of us
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
@@ -144,9 +153,8 @@ class HlsSource:
             waiting = [r for r in self._renditions if r.cursor.waiting]
             if waiting:
                 behind = min(waiting, key=lambda r: r.position_s)
-                segment = behind.cursor.pop()
-                if segment is not None:
-                    yield from self._segment(behind, segment)
+                yield from self._segment(behind, behind.cursor.head)
+                behind.cursor.pop()
             elif all(r.cursor.done for r in self._renditions) and not self._live:
                 ended = SourceEnded(
                     f"{redact.url(self._url)} is finished (EXT-X-ENDLIST): it is no live stream"
@@ -165,19 +173,26 @@ class HlsSource:
         asked_at = self._clock.monotonic()
         playlist = yield from self._playlist(stream, head)
         if isinstance(playlist, MediaPlaylist):
-            rendition = _Rendition(stream.url, None, self._backfill_s)
-            rendition.cursor.update(playlist, asked_at)
-            self._live = not playlist.ended
-            self._renditions.append(rendition)
+            self._renditions = self._follow({None: stream.url})
+            self._update(self._renditions[0], playlist, asked_at)
             return
         video, audio = playlist.best()
-        self._renditions.append(
-            _Rendition(video, None if audio is None else Medium.VIDEO, self._backfill_s)
-        )
-        if audio is not None:
-            self._renditions.append(_Rendition(audio, Medium.AUDIO, self._backfill_s))
+        if audio is None:
+            self._renditions = self._follow({None: video})
+        else:
+            self._renditions = self._follow({Medium.VIDEO: video, Medium.AUDIO: audio})
         for rendition in self._renditions:
             yield from self._load(rendition)
+
+    def _follow(self, urls: dict[Medium | None, str]) -> list[_Rendition]:
+        """Begin with playlists, or go on with them where a source before us stopped."""
+        if [each.only for each in self._before] != list(urls):
+            return [_Rendition(url, only, self._backfill_s) for only, url in urls.items()]
+        for rendition in self._before:
+            rendition.url = urls[rendition.only]
+            rendition.failures, rendition.failing_since = 0, None
+            rendition.cursor.rewind()
+        return self._before
 
     def _load(self, rendition: _Rendition) -> _Steps:
         asked_at = self._clock.monotonic()
@@ -187,6 +202,9 @@ class HlsSource:
             raise SourceUnsupported(
                 "the HLS master playlist leads to another master playlist", field="source"
             )
+        self._update(rendition, playlist, asked_at)
+
+    def _update(self, rendition: _Rendition, playlist: MediaPlaylist, asked_at: float) -> None:
         missed = rendition.cursor.update(playlist, asked_at)
         self._live = self._live or not playlist.ended
         if missed is not None:
@@ -206,8 +224,7 @@ class HlsSource:
             now = self._clock.monotonic()
             since = rendition.failing_since if rendition.failing_since is not None else now
             rendition.failing_since = since
-            grace_s = max(_GRACE_TARGETS * rendition.cursor.target_s, _GRACE_MIN_S)
-            if _is_final(error) or now - since > grace_s:
+            if _is_final(error) or now - since > _grace_s(rendition.cursor.target_s):
                 raise
             rendition.cursor.failed(now)
             _log.warning("hls: playlist not reloaded: %s", error.message)
@@ -242,6 +259,8 @@ class HlsSource:
             rendition.failures += 1
             if _is_final(error) or rendition.failures >= _FAILURES_MAX:
                 raise
+            if isinstance(error, SourceUnreachable):
+                yield from self._load(rendition)  # or is it the server? Then nothing is missed yet
             cause = Cause.NOT_FOUND if isinstance(error, SourceNotFound) else Cause.FAILED
             self._declare(rendition, Missed(segment.sequence, 1, segment.duration_s, cause))
         else:
@@ -260,18 +279,19 @@ class HlsSource:
     ) -> Generator[Sequence[SourceEvent], None, bytes]:
         """Fetch a segment, again if it fails: it may appear late or the connection may break."""
         limits = Limits(body=SEGMENT_MAX, total_s=max(3 * target_s, 15.0))
-        for attempt in range(1, _ATTEMPTS):
+        until_s = self._clock.monotonic() + _grace_s(target_s)
+        for attempt in itertools.count(1):
             try:
                 stream = self._client.get(part.url, limits, part.byte_range)
                 return (yield from self._body(stream, b""))
             except SourceError as error:
-                if _is_final(error):
+                now_s = self._clock.monotonic()
+                away = isinstance(error, SourceUnreachable) and now_s < until_s
+                if _is_final(error) or (attempt >= _ATTEMPTS and not away):
                     raise
                 _log.warning("hls: attempt %d for a segment failed: %s", attempt, error.message)
-            pause_s = min(target_s / 2, _RETRY_PAUSE_MAX_S)
-            yield from self._pause_until(self._clock.monotonic() + pause_s)
-        stream = self._client.get(part.url, limits, part.byte_range)
-        return (yield from self._body(stream, b""))
+            yield from self._pause_until(now_s + min(target_s / 2, _RETRY_PAUSE_MAX_S))
+        raise AssertionError("counting does not end")
 
     def _body(
         self, stream: HttpStream, head: bytes
@@ -315,6 +335,11 @@ class HlsSource:
         _log.warning(
             "hls: %d segments from %d on are missing: %s", missed.count, missed.first, missed.cause
         )
+
+
+def _grace_s(target_s: float) -> float:
+    """Tell how long a server may be away before it is opened anew: it keeps what it lists."""
+    return max(_GRACE_TARGETS * target_s, _GRACE_MIN_S)
 
 
 def _is_final(error: SourceError) -> bool:

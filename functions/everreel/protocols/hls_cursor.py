@@ -101,9 +101,20 @@ class Cursor:
         self.ended = playlist.ended
         return missed
 
+    @property
+    def head(self) -> Segment:
+        """The next segment to fetch; there is one if `waiting`."""
+        return self._queue[0]
+
     def pop(self) -> Segment | None:
-        """Take the next segment to fetch."""
+        """Take the next segment off: it has been fetched, or given up."""
         return self._queue.popleft() if self._queue else None
+
+    def rewind(self) -> None:
+        """Expect what is waiting to be listed anew: its addresses may hold no longer."""
+        if self._queue:
+            self._next = self._queue[0].sequence
+            self._queue.clear()
 
     @property
     def waiting(self) -> bool:

@@ -75,6 +75,13 @@ class Source(Protocol):
         """
         ...
 
+    def resume(self, previous: "Source") -> None:
+        """Go on where `previous`, a source of the same URL that failed, stopped.
+
+        Called before the first `read`, if at all; servers that only send the present ignore it.
+        """
+        ...
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 

@@ -69,6 +69,9 @@ class SocketSource:
     def reach_back(self, back_s: float) -> None:
         """Do nothing: what such a server sent is gone."""
 
+    def resume(self, previous: Source) -> None:
+        """Do nothing: what such a server sent is gone."""
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
 
@@ -185,6 +188,7 @@ class SniffedSource:
         self._failure: SourceError | None = None
         self._closed = False
         self._back_s = 0.0
+        self._before: Source | None = None
 
     @property
     def in_bursts(self) -> bool:
@@ -194,6 +198,11 @@ class SniffedSource:
     def reach_back(self, back_s: float) -> None:
         """Pass on to the source that is found how far back it is to begin."""
         self._back_s = back_s
+
+    def resume(self, previous: Source) -> None:
+        """Pass on to the source that is found which one it is to follow."""
+        if isinstance(previous, SniffedSource):
+            self._before = previous._chosen or previous._before  # noqa: SLF001 - one of us
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         """Return the events that arrived, empty if none did within `wait_s` seconds.
@@ -232,6 +241,8 @@ class SniffedSource:
             raise SourceMalformed(f"{self._where} says nothing that tells what it is")
         if chosen is not None:
             chosen.reach_back(self._back_s)
+            if self._before is not None:
+                chosen.resume(self._before)
             if self._closed:
                 chosen.close()
         self._chosen = chosen

@@ -179,6 +179,7 @@ class Loop:
         """Keep the source open and feed what it sends; return why the lap ends."""
         tries = 0
         lost: SourceError | None = None
+        before: Source | None = None
         while (ending := self._ending()) is None:
             try:
                 source = self._open_source(self._url, self._heart.gone)
@@ -190,6 +191,9 @@ class Loop:
                 source.reach_back(self._cutting.behind_s())
             if self._reopens:
                 self._timeline.reopened()
+            if before is not None:
+                source.resume(before)
+            before = source
             try:
                 while (ending := self._ending()) is None:
                     events = source.read(POLL_S)

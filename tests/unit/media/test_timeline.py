@@ -227,6 +227,21 @@ def test_reopened_source_when_its_clock_is_new_then_it_goes_on_by_the_wall_clock
     assert len(samples(events)) == 175 + 125
 
 
+@pytest.mark.parametrize(("back_ms", "gap_us"), [(0, 0), (4_000, 4_000_000)])
+def test_reopened_playlist_when_it_goes_on_later_then_only_what_it_lists_no_more_is_missing(
+    back_ms: int, gap_us: int
+) -> None:
+    timeline = Timeline()
+    timeline.paced = False
+    events = timeline.feed([a.event for a in stream(6)], 10_000_000)
+    timeline.reopened()
+    rest = stream(20, start_ms=6_000 + back_ms, mark=b"b")
+    events += timeline.feed([a.event for a in rest], 30_000_000)
+    assert [b.cause for b in breaks(events)] == [Cause.RECONNECT] * bool(gap_us)
+    assert sum(b.gap_us for b in breaks(events)) == pytest.approx(gap_us, abs=50_000)
+    assert samples(events)[-1].dts_us == 6_000_000 + 1_000 * back_ms + 19_960_000
+
+
 # ---------------------------------------------------------------------- tracks with own clocks
 
 RTP_VIDEO = TrackFormat(Codec.H264, 90_000, WRAP, VIDEO.config, width=640, height=360)

@@ -18,6 +18,7 @@ from everreel.media.continuity import settled
 from everreel.media.index import SegmentRow
 from everreel.media.isobmff.reader import read_fragment, read_init
 from everreel.media.names import Folder
+from everreel.protocols.ports import Source
 from everreel.recorder.lap import run_lap
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.state.memory import MemoryRecordings
@@ -331,6 +332,9 @@ class Subscriber:
             self._back = first.dts if isinstance(first, AccessUnit) and first.dts else 0
 
     def reach_back(self, back_s: float) -> None:
+        pass
+
+    def resume(self, previous: Source) -> None:
         pass
 
     def read(self, wait_s: float) -> list[SourceEvent]:

@@ -51,6 +51,9 @@ class Script:
     def reach_back(self, back_s: float) -> None:
         pass
 
+    def resume(self, previous: Source) -> None:
+        pass
+
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
         self._clock.advance(TICK_S)
         now_us = (self._clock.monotonic() - self._began) * 1e6

@@ -115,9 +115,7 @@ def test_stop_when_the_lap_beside_us_heard_of_it_first_then_its_end_is_the_end(
     assert yielding(stage, recordings).is_over(ours, threading.Event()) is over
 
 
-def test_stop_when_the_laps_beside_us_stored_what_lies_behind_then_what_lies_between_is_stored() -> (
-    None
-):
+def test_stop_when_laps_beside_us_stored_what_lies_behind_then_ours_is_stored_too() -> None:
     """They joined us behind a break: what came before that only we have, in a queue."""
     stage, recordings = two_laps(BeatenRecordings())
     recordings.commit(SID, replace(row(K + 3, 38, 39), lane="b", whole=False), 1)
