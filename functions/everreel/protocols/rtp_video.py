@@ -188,7 +188,7 @@ class VideoDepacketiser:
         if ticks is None or (not nals and not broken):
             return
         self._broken = False
-        if broken:
+        if broken or (self._waiting and not self._has_its_begin(nals)):
             self._counts.damaged += 1
             self._waiting = True
             return
@@ -198,6 +198,11 @@ class VideoDepacketiser:
             self._unit_ticks = ticks
         elif any(is_coded(self._codec, nal) for nal in nals):
             self._counts.skipped += 1
+
+    def _has_its_begin(self, nals: list[bytes]) -> bool:
+        """Tell whether the first slice is there: servers let players in between any two packets."""
+        coded = [nal for nal in nals if is_coded(self._codec, nal)]
+        return not coded or begins_unit(self._codec, coded[0][:3], True)
 
 
 def _parameter_sets(text: str) -> list[bytes]:

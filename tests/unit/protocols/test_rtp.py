@@ -113,6 +113,14 @@ def test_receive_when_it_starts_within_a_group_then_waits_for_the_keyframe():
     assert target.counts.skipped == 3
 
 
+def test_receive_when_it_starts_within_a_keyframe_of_slices_then_that_is_not_whole():
+    target = receiver(H264)
+    more = b"\x65\x28more"
+    packets = [rtp(1, 0, more, marker=True), rtp(2, 3600, IDR), rtp(3, 3600, more, marker=True)]
+    assert [u.data for u in units(feed(target, *packets))] == [unit(IDR, more)]
+    assert target.counts.damaged == 1
+
+
 def test_receive_when_a_packet_is_lost_then_drops_the_unit_and_waits_for_a_keyframe():
     target = receiver(H264, window=2)
     stream = pictures(16)
