@@ -291,9 +291,9 @@ class Loop:
             looks = round(LOOKS_PER_S * (self._settings.drain_s - SPARE_S))
             poll_s = self._settings.give_way_s / 4
             self._cutting.yielding.wait(segment, self._leaving, poll_s, looks)
-        elif 0 <= heart.heir_k <= k:
+        elif not self._uploads.behind and 0 <= heart.heir_k <= k:
             heart.relieved.wait(self._settings.give_way_s)
-        elif self._in_turn_s and not self._uploads.behind:
+        elif not self._uploads.behind:
             self._leaving.wait(self._in_turn_s)
         if self._uploads.abandoned:
             raise StoreTooSlow("the lap ended while another one was given precedence")
