@@ -29,6 +29,7 @@ from everreel.media.tolerances import (
     DRIFT_PPM,
     FRAME_US,
     GAP_US,
+    GATHERED_US,
     JUMP_AHEAD_US,
     JUMP_BACK_US,
     NUDGE_US,
@@ -176,9 +177,8 @@ class Timeline:
         track.arrived_us = now_us
         if self._end_us is None or dts_us > self._end_us:
             self._end_us = dts_us
-        delay = now_us - dts_us
-        if self._delay_us is None or delay < self._delay_us:
-            self._delay_us = delay
+        if self._delay_us is None or now_us - dts_us < self._delay_us:
+            self._delay_us = now_us - dts_us
         self._recent.add(medium, pts_us, unit.data)
         out.append(Sample(medium, pts_us, dts_us, unit.keyframe, unit.data))
 
@@ -226,10 +226,10 @@ class Timeline:
         dts_us, pts_us = times_us
         end_us = self._end_us if self._end_us is not None else dts_us
         paused_us = max(0, now_us - self._arrived_us())
-        if cause is Cause.JUMP and not self.paced:
-            paused_us = 0  # between two bursts nothing arrives, and nothing is missing
+        if cause is Cause.JUMP and (paused_us <= GATHERED_US or not self.paced):
+            paused_us = 0  # between two reads or bursts nothing arrives, and nothing is missing
         track = self._tracks[unit.medium]
-        at_us = end_us + max(paused_us, FRAME_US)  # also a short pause: UTC stays in step
+        at_us = end_us + max(paused_us, FRAME_US)  # UTC stays in step
         if unit.keyframe:  # shown after all pictures before it, however late those are shown
             at_us = max(at_us, track.shown_us + FRAME_US + dts_us - pts_us)
         move_us = at_us - dts_us

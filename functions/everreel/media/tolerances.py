@@ -27,6 +27,9 @@ DRIFT_PPM = 300
 NUDGE_US = 25
 """Distance kept between equal decode times: more than one tick of every timescale we write."""
 
+GATHERED_US = 300_000
+"""A flowing stream is read a quarter of a second at a time: a pause up to this may be none."""
+
 APART_US = 5_000_000
 """Tracks on one clock start this near to each other; farther apart is another clock."""
 

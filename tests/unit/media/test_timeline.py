@@ -103,6 +103,28 @@ def test_clock_that_jumps_when_old_pictures_are_shown_late_then_new_ones_come_af
     assert len(breaks(events)) == 1
 
 
+@pytest.mark.parametrize("read_every_ms", [40, 100, 240])
+@pytest.mark.parametrize("leap_at_ms", [4_001, 4_081, 4_121, 4_201])
+def test_clock_that_leaps_between_two_reads_then_the_wait_for_more_is_no_pause(
+    leap_at_ms: int, read_every_ms: int
+) -> None:
+    whole = stream(8)
+    arrivals = [a for a in whole if a.at_us < leap_at_ms * 1000]
+    for arrival in whole[len(arrivals) :]:
+        unit = arrival.event
+        assert isinstance(unit, AccessUnit)
+        assert unit.dts is not None
+        stamp = unit.dts + 3_600_000
+        arrivals.append(replace(arrival, event=replace(unit, dts=stamp, pts=stamp)))
+    read_us = read_every_ms * 1000
+    read = [replace(a, at_us=-(-a.at_us // read_us) * read_us) for a in arrivals]
+    events = place(Timeline(), read)
+    placed = samples(events)
+    assert len(placed) == 200
+    assert placed[-1].dts_us - placed[0].dts_us == pytest.approx(199 * 40_000, abs=60_000)
+    assert [b.gap_us for b in breaks(events)] == [0]
+
+
 @pytest.mark.parametrize("after", range(98, 103))
 def test_clock_that_leaps_within_a_stream_when_pictures_are_shown_late_then_none_is_moved(
     after: int,
