@@ -153,8 +153,10 @@ class HlsSource:
             waiting = [r for r in self._renditions if r.cursor.waiting]
             if waiting:
                 behind = min(waiting, key=lambda r: r.position_s)
-                yield from self._segment(behind, behind.cursor.head)
-                behind.cursor.pop()
+                segment = behind.cursor.head
+                yield from self._segment(behind, segment)
+                behind.position_s += segment.duration_s
+                behind.cursor.pop()  # not before: if the server is away, it is still to be had
             elif all(r.cursor.done for r in self._renditions) and not self._live:
                 ended = SourceEnded(
                     f"{redact.url(self._url)} is finished (EXT-X-ENDLIST): it is no live stream"
@@ -238,7 +240,6 @@ class HlsSource:
                 f"the HLS source is encrypted ({segment.encrypted[:20]}): offer it in the clear",
                 field="source",
             )
-        rendition.position_s += segment.duration_s
         if segment.gap:
             missed = Missed(segment.sequence, 1, segment.duration_s, Cause.GAP_TAG)
             self._declare(rendition, missed)
