@@ -146,7 +146,7 @@ LOOK = FunctionRow(
         # how far a vendor's task has come.
         Grant(
             "table",
-            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:DeleteItem"),
+            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
         ),
         Grant("agora_key", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
@@ -267,7 +267,8 @@ API = FunctionRow(
         # Notices of vendors come in here, are known by their signature and go onto the bus.
         Grant("notice_secrets", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
-        Grant("table", (*_START_ROWS, "dynamodb:Query")),
+        # A recording that is stopped between two laps gives its name free at once.
+        Grant("table", (*_START_ROWS, "dynamodb:Query", "dynamodb:DeleteItem")),
         Grant("index", ("dynamodb:Query",)),
     ),
 )
