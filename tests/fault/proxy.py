@@ -29,6 +29,7 @@ class Proxy:
         self._drip = 0
         self._refuse = False
         self._open: set[socket.socket] = set()
+        self._stranded: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._ever: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -47,6 +48,11 @@ class Proxy:
     def freeze(self) -> None:
         """Stop forwarding; connections stay open, as when a cable is pulled."""
         self._flows.clear()
+
+    def strand(self) -> None:
+        """Never forward again what comes on the connections there are; new ones work."""
+        with self._lock:
+            self._stranded |= self._open
 
     def thaw(self) -> None:
         """Go on forwarding what has waited."""
@@ -95,8 +101,8 @@ class Proxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(65536):
-                while not self._flows.wait(0.1):
-                    if self._ending.is_set():
+                while source in self._stranded or not self._flows.wait(0.1):
+                    if self._ending.wait(0.1):
                         return
                 if self._drip:
                     self._slowly(data, sink)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from everreel.protocols.source import QUIET_S
 from everreel.recorder.loop import POLL_S
 from everreel.state.recording import Reason
 from everreel.state.status import Status
@@ -48,7 +49,7 @@ def stage() -> Iterator[dict[str, tuple[str, int, Publisher]]]:
 
 NAMES = ["rtmp", "http-flv", "rtsp", "hls"]
 Made = dict[tuple[str, str], tuple[Lap, Publisher]]
-FAULTS = ("frozen", "broken", "away", "gone")
+FAULTS = ("frozen", "broken", "away", "gone", "stranded")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,8 @@ def laps(stage: dict[str, tuple[str, int, Publisher]]) -> Iterator[Made]:
             for proxy in through:
                 if fault == "frozen":
                     proxy.freeze()
+                elif fault == "stranded":
+                    proxy.strand()
                 else:
                     proxy.cut(refuse=fault != "broken")
         time.sleep(FROZEN_S)
@@ -163,6 +166,30 @@ def test_network_when_a_playlist_is_gone_for_long_then_what_it_lists_still_is_re
     assert len(stretches(lap)) == 1
     assert not lap.holes
     assert verdict.runs["video"].count > 25 * 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_network_when_a_connection_is_dead_and_nobody_says_so_then_a_new_one_is_made_in_time(
+    name: str, laps: Made
+):
+    lap, publisher = laps[name, "stranded"]
+    pieces = stretches(lap)
+    verdicts = [
+        compare(publisher.units, units, looped_every_us=publisher.round_us) for units in pieces
+    ]
+
+    assert lap.outcome.reason is Reason.STOPPED
+    assert all(verdict.exact for verdict in verdicts), (verdicts, lap.holes)
+    if name == "hls":
+        assert len(pieces) == 1
+        return
+    assert lap.outcome.progress.reconnects >= 1
+    before, after = (verdict.runs["video"] for verdict in verdicts)
+    lost_s = (after.first - before.last - 1) / 25
+    # A server may still have the newest group of pictures; RTSP takes its time to play.
+    assert QUIET_S - 1 - clips.MAIN.gop_s < lost_s < QUIET_S + 5 + 2 * clips.MAIN.gop_s
+    told_s = sum(hole.gap.duration_us for hole in lap.holes) / 1_000_000
+    assert told_s == pytest.approx(lost_s, abs=1.5)
 
 
 SILENT = {

@@ -10,6 +10,9 @@ from everreel.protocols.connection import Wire
 from everreel.protocols.ports import SansIO, Source
 
 FIRST_DATA_S = 10.0
+# A stream that flowed and brings nothing for so long may hang with the server, or with what stands
+# before it, while the publisher is live elsewhere: half of what callers wait for one by default.
+QUIET_S = 15.0
 # How long a flowing stream may gather before it is read: well below a segment, well above the
 # pace of network packets, and not longer than a cancelled wait. Twice the 0.1 s that it once was
 # took a third off the CPU of the client.
@@ -55,7 +58,7 @@ class SocketSource:
         self._head = head
         self._gather_s = gather_s
         self._started = self._clock.monotonic()
-        self._ticked = self._started
+        self._ticked = self._heard_at = self._started
         self._heard = bool(head)
         self._flows = False
         self._delivered = False
@@ -118,10 +121,12 @@ class SocketSource:
                 raise SourceUnreachable(
                     f"{self._where} said nothing for {self._first_data_s:g} s", field="source"
                 )
+            if self._delivered and now - self._heard_at > QUIET_S:
+                raise SourceUnreachable(f"{self._where} said nothing for {QUIET_S:g} s")
             return ()
         if not data:
             return self._end()
-        self._heard = True
+        self._heard, self._heard_at = True, now
         events = self._protocol.receive(data)
         if events:
             self._delivered = True

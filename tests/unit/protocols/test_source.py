@@ -135,11 +135,25 @@ def test_read_when_nothing_ever_comes_then_it_is_unreachable_after_a_while():
         joined.read(0.0)
 
 
-def test_read_when_something_came_once_then_silence_is_no_error_and_ticks_go_on():
+def test_read_when_a_stream_that_flowed_says_nothing_more_then_it_is_to_be_opened_anew():
+    clock = ManualClock()
+    joined = source(Wire(b"a", None, b"b"), clock=clock)
+    assert joined.read(0.0)
+    clock.advance(15)
+    assert joined.read(0.0) == ()
+    assert joined.read(0.0)
+    clock.advance(15)
+    assert joined.read(0.0) == ()
+    clock.advance(1)
+    with pytest.raises(SourceUnreachable, match="nothing for 15 s"):
+        joined.read(0.0)
+
+
+def test_read_when_the_server_answered_and_nobody_publishes_then_silence_is_no_error():
     clock = ManualClock()
     protocol = Bytewise()
-    joined = source(Wire(b"a"), protocol, clock=clock)
-    joined.read(0.0)
+    joined = source(Wire(b"."), protocol, clock=clock)
+    assert not joined.read(0.0)
     for _ in range(100):
         clock.advance(1)
         assert joined.read(0.0) == ()
