@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from everreel.errors import (
     SourceUnreachable,
     SourceUnsupported,
 )
-from everreel.media.access_unit import SourceEvent, TrackFormat
+from everreel.media.access_unit import Codec, SourceEvent, TrackFormat
 from everreel.protocols.guard import Guard
 from everreel.protocols.hls import HlsSource
 from everreel.protocols.http_client import HttpClient
@@ -30,6 +31,8 @@ from tests.contract.source_server import (
     timed_reads,
     units,
 )
+
+HLS_OPUS = HLS_MP4.with_name("hls-ffmpeg-h264-opus.mp4")
 
 
 class Files:
@@ -122,7 +125,7 @@ def test_read_when_the_playlist_grows_ends_and_goes_on_then_it_is_followed_with_
 def _read_for(source: HlsSource, clock: ManualClock, seconds: int) -> list[SourceEvent]:
     events: list[SourceEvent] = []
     for _ in range(10 * seconds):
-        events += source.read(0.02)
+        events += source.read(0.04)
         clock.advance(0.1)
     return events
 
@@ -141,7 +144,7 @@ class Live:
         self.clock = ManualClock()
         self._port = peer(self.files).port
         self.source = hls(self._port, clock=self.clock)
-        assert units(timed_reads(self.source, 0.3)) == 2 * expected_units(HLS_TS)
+        assert self.read(1) == 2
 
     def lists(self, first: int, end: int) -> None:
         """List segments from now on."""
@@ -310,11 +313,11 @@ def test_read_when_segments_are_byte_ranges_then_both_kinds_of_servers_serve_the
     assert len(ranges) == 2
 
 
-def fmp4() -> tuple[bytes, list[bytes]]:
+def fmp4(stream: Path = HLS_MP4) -> tuple[bytes, list[bytes]]:
     """The init section and the segments of a captured fMP4 stream."""
-    data = HLS_MP4.read_bytes()
+    data = stream.read_bytes()
     parts = []
-    for size in json.loads(HLS_MP4.with_name(HLS_MP4.name + ".json").read_text())["part_bytes"]:
+    for size in json.loads(stream.with_name(stream.name + ".json").read_text())["part_bytes"]:
         parts.append(data[:size])
         data = data[size:]
     return parts[0], parts[1:]
@@ -333,6 +336,46 @@ def test_read_when_segments_are_fmp4_then_the_init_section_is_fetched_once(peer)
     assert units(events) == expected_units(HLS_MP4)
     assert files.asked.count("/init.mp4") == 1
     assert [type(event) for event in events[:2]] == [TrackFormat, TrackFormat]
+
+
+@pytest.mark.parametrize("how", ["marked", "counted-anew", "opened-anew"])
+def test_read_when_an_init_section_is_another_under_the_same_name_then_it_is_fetched_again(
+    peer, how
+):
+    (init, segments), (new_init, new_segments) = fmp4(), fmp4(HLS_OPUS)
+    head = '#EXT-X-MAP:URI="init.mp4"\n#EXT-X-MEDIA-SEQ'
+    files = Files({"/init.mp4": init, "/0.m4s": segments[0], "/1.m4s": segments[1]})
+    files.files["/i.m3u8"] = playlist(7, ["0.m4s", "1.m4s"]).replace("#EXT-X-MEDIA-SEQ", head)
+    clock = ManualClock()
+    one = peer(files)
+    source = hls(one.port, clock=clock)
+    known = {event.codec for event in _read_for(source, clock, 2) if isinstance(event, TrackFormat)}
+    if how == "opened-anew":
+        files.away = {"/"}
+        read_to_the_end(source, wait_s=0.02, clock=clock)
+        files.away = set()
+        before, source = source, hls(one.port, clock=clock)
+        source.resume(before)
+    files.files |= {"/init.mp4": new_init, "/2.m4s": new_segments[0]}
+    now = playlist(0 if how == "counted-anew" else 9, ["2.m4s"])
+    if how == "marked":
+        now = now.replace("#EXTINF", "#EXT-X-DISCONTINUITY\n#EXTINF")
+    files.files["/i.m3u8"] = now.replace("#EXT-X-MEDIA-SEQ", head)
+    events = _read_for(source, clock, 4)
+    source.close()
+    assert known == {Codec.H264, Codec.AAC}
+    assert {e.codec for e in events if isinstance(e, TrackFormat)} == {Codec.H264, Codec.OPUS}
+
+
+def test_read_when_a_playlist_has_ended_and_others_recorded_it_then_it_may_go_on(peer):
+    files = Files({"/i.m3u8": playlist(0, ["0.ts"], ended=True), "/0.ts": HLS_TS.read_bytes()})
+    clock = ManualClock()
+    source = hls(peer(files).port, clock=clock)
+    source.reach_back(10.0)
+    assert units(_read_for(source, clock, 3)) == expected_units(HLS_TS)
+    files.files |= {"/i.m3u8": playlist(0, ["0.ts", "1.ts"]), "/1.ts": HLS_TS.read_bytes()}
+    assert units(_read_for(source, clock, 3)) == expected_units(HLS_TS)
+    source.close()
 
 
 def test_read_when_the_sound_is_apart_then_both_playlists_are_followed_side_by_side(peer):

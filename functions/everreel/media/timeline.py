@@ -322,9 +322,9 @@ class Timeline:
         return all(track.joined for track in self._tracks.values())
 
     def _follow_restamped(self, unit: AccessUnit) -> None:
-        """Go on with our clock where a server repeats what we have with stamps of their own."""
+        """Go on with our clock where a connection repeats what we have with stamps of its own."""
         track = self._tracks.get(unit.medium)
-        if track is not None and unit.dts is not None:
+        if track is not None and unit.dts is not None and self.paced:
             self._opened_anew = False
             pts_us = track.to_us(track.peek(unit.pts)) + self._shift_us
             if self._recent.holds(unit.medium, pts_us, unit.data) is not True:

@@ -110,12 +110,17 @@ class HlsSource:
         return True
 
     def reach_back(self, back_s: float) -> None:
-        """Begin at least so long before the live edge, as far as the playlists list it."""
+        """Begin at least so long before the live edge, as far as the playlists list it.
+
+        Somebody has recorded it before: a playlist that has ended meanwhile may go on.
+        """
         self._backfill_s = back_s
+        self._live = back_s > 0
 
     def resume(self, previous: Source) -> None:
         """Go on with the segment that `previous` could not get, if it is listed still."""
         if isinstance(previous, HlsSource):
+            self._live = self._live or previous._live  # noqa: SLF001 - one of us
             self._before = previous._renditions or previous._before  # noqa: SLF001 - one of us
 
     def read(self, wait_s: float) -> Sequence[SourceEvent]:
@@ -194,6 +199,7 @@ class HlsSource:
             rendition.url = urls[rendition.only]
             rendition.failures, rendition.failing_since = 0, None
             rendition.cursor.rewind()
+            rendition.reader = SegmentReader()
         return self._before
 
     def _load(self, rendition: _Rendition) -> _Steps:
@@ -211,6 +217,8 @@ class HlsSource:
         self._live = self._live or not playlist.ended
         if missed is not None:
             self._declare(rendition, missed)
+            if missed.cause is Cause.RESTARTED:
+                rendition.reader = SegmentReader()
 
     def _goes_on(self, rendition: _Rendition) -> bool:
         return self._live or not rendition.cursor.ended
@@ -245,6 +253,10 @@ class HlsSource:
             self._declare(rendition, missed)
             return
         try:
+            if segment.discontinuity:
+                rendition.reader = (
+                    SegmentReader()
+                )  # an init section of the same name may be another
             if segment.init is not None and segment.init != rendition.reader.init:
                 init = yield from self._fetch_again(segment.init, rendition.cursor.target_s)
                 yield self._only(rendition, rendition.reader.start(segment.init, init))

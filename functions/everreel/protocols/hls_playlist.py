@@ -41,6 +41,7 @@ class Segment:
         init: the EXT-X-MAP that applies, or None.
         gap: EXT-X-GAP says that it does not exist.
         encrypted: method of the EXT-X-KEY that applies, empty if none does.
+        discontinuity: what comes before it may have had other tracks and another clock.
     """
 
     sequence: int
@@ -49,6 +50,7 @@ class Segment:
     init: Part | None
     gap: bool
     encrypted: str
+    discontinuity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ class _Media:
         self._encrypted = ""
         self._duration_s: float | None = None
         self._range: str | None = None
-        self._gap = False
+        self._gap = self._discontinuity = False
         self._range_ends: dict[str, int] = {}
 
     def read(self, tags: Iterator[tuple[str, str]]) -> MediaPlaylist:
@@ -217,6 +219,8 @@ class _Media:
             self._range = value
         elif name == "#EXT-X-GAP":
             self._gap = True
+        elif name == "#EXT-X-DISCONTINUITY":
+            self._discontinuity = True
         elif name == "#EXT-X-MAP":
             self._map(_attributes(value))
         elif name == "#EXT-X-KEY":
@@ -240,10 +244,11 @@ class _Media:
                 init=self._init,
                 gap=self._gap,
                 encrypted=self._encrypted,
+                discontinuity=self._discontinuity,
             )
         )
         self._duration_s = self._range = None
-        self._gap = False
+        self._gap = self._discontinuity = False
 
     def _map(self, attributes: dict[str, str]) -> None:
         uri = attributes.get("URI")

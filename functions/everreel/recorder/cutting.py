@@ -92,8 +92,8 @@ class Cutting:
         if heir_k >= 0 and not self._in_step():
             heir_k = -1  # it is dead, and what it would have stored is ours to store
         if self._resync is not None:
-            left = Verdict(None, [])
-            segments += self._go_on(self._resync.end() if heir_k < 0 else left)
+            resync = self._resync
+            segments += self._go_on(resync.end() if heir_k < 0 else resync.leave())
         segmenter = self.segmenter
         self._silent = segmenter.first_k >= 0
         return [*segments, *(segmenter.flush() if heir_k < 0 else segmenter.leave(heir_k))]

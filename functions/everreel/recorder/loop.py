@@ -307,9 +307,8 @@ class Loop:
 
         One that comes in bursts is silent between any two of them, and goes on where it was.
         """
-        patience_s = self._recording.options.segment_s
-        if not self._timeline.paced:
-            patience_s = max(patience_s, LONGEST_BURST_S)
+        least_s = 0 if self._timeline.paced else LONGEST_BURST_S
+        patience_s = max(self._recording.options.segment_s, least_s)
         if self._clock.monotonic() - self._media_at_s >= patience_s:
             self._let_go()
 
@@ -324,6 +323,7 @@ class Loop:
     def _store(self, segments: Sequence[Segment]) -> None:
         """Queue segments for the store; the first one fixes what UTC the recording began at."""
         for segment in segments:
+            self._heart.turn()  # each may wait for room in the queue
             if not self._publisher.origin_utc_us:
                 self._publisher.origin_utc_us = self._origin_utc_us()
             self._uploads.put(self._packager.package(segment), wait_s=self._settings.full_wait_s)

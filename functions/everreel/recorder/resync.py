@@ -16,7 +16,15 @@ from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.access_unit import Medium
 from everreel.media.landmarks import TELL, of
-from everreel.media.segment import Break, Cause, Place, Sample, Segment, TimelineEvent
+from everreel.media.segment import (
+    Break,
+    Cause,
+    FormatChange,
+    Place,
+    Sample,
+    Segment,
+    TimelineEvent,
+)
 from everreel.media.tolerances import ROUNDING_US
 from everreel.recorder.place import Finder, beside, newest_row, placed
 from everreel.state.ports import Recordings
@@ -127,11 +135,15 @@ class Resync:
         except EverreelError as error:
             log.warning("the other laps cannot be asked: %s", error.message)
             left = False
-        return Verdict(None, []) if left else self._at_last()
+        return self.leave() if left else self._at_last()
+
+    def leave(self) -> Verdict:
+        """Leave what was held to another lap; what the source said of its formats holds on."""
+        return Verdict(None, [event for event in self._held if isinstance(event, FormatChange)])
 
     def _at_last(self) -> Verdict:
         try:
-            return self._alone() or Verdict(None, [])
+            return self._alone() or self.leave()
         except EverreelError as error:
             log.warning("what is stored cannot be read: %s", error.message)
             return Verdict(None, self._held)

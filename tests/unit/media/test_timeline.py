@@ -13,6 +13,7 @@ from everreel.media.access_unit import (
     ClockReset,
     Codec,
     Medium,
+    SourceEvent,
     TrackFormat,
 )
 from everreel.media.segment import Break, Cause, Sample, TimelineEvent
@@ -262,6 +263,29 @@ def test_reopened_playlist_when_it_goes_on_later_then_only_what_it_lists_no_more
     assert [b.cause for b in breaks(events)] == [Cause.RECONNECT] * bool(gap_us)
     assert sum(b.gap_us for b in breaks(events)) == pytest.approx(gap_us, abs=50_000)
     assert samples(events)[-1].dts_us == 6_000_000 + 1_000 * back_ms + 19_960_000
+
+
+def test_reopened_playlist_when_its_picture_stands_still_then_nothing_of_it_is_a_repeat() -> None:
+    """Every other keyframe of a still picture is the same to the byte."""
+    timeline = Timeline()
+    timeline.paced = False
+
+    def still(seconds: float, start_ms: int) -> list[SourceEvent]:
+        events: list[SourceEvent] = []
+        for arrival in stream(seconds, gop=150, audio=False, start_ms=start_ms):
+            event = arrival.event
+            if isinstance(event, AccessUnit):
+                number = event.pts // 40
+                kind = b"key%d" % (number // 150 % 2) if event.keyframe else b"%09d" % number
+                event = replace(event, data=b"\0\0\0\x0e" + kind.rjust(14, b"."))
+            events.append(event)
+        return events
+
+    events = timeline.feed(still(18, 0), 20_000_000)
+    timeline.reopened()
+    events += timeline.feed(still(30, 18_000), 50_000_000)
+    assert len(samples(events)) == 48 * 25
+    assert not breaks(events)
 
 
 # ---------------------------------------------------------------------- tracks with own clocks

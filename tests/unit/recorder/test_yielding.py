@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from everreel.media.access_unit import Medium
 from everreel.media.landmarks import Landmarks
-from everreel.media.segment import Cause, Gap, Segment
+from everreel.media.segment import Break, Cause, FormatChange, Gap, Sample, Segment
 from everreel.media.timeline import Timeline
 from everreel.recorder.place import Finder
-from everreel.recorder.resync import Yielding
+from everreel.recorder.resync import Resync, Yielding
 from everreel.state.ports import Ticket
 from everreel.state.recording import Lap, LapOrder, Progress, Reason
 from everreel.state.status import Status
+from tests.unit.media.streams import VIDEO
 from tests.unit.media.test_continuity import row
 from tests.unit.recorder.stage import SID, BeatenRecordings, Stage
 
@@ -122,3 +124,20 @@ def test_stop_when_laps_beside_us_stored_what_lies_behind_then_ours_is_stored_to
     recordings.end_lap(SID, "b", 1, Reason.STOPPED, None, Progress(OK), stage.clock.utc_us())
     ours = Segment(K, 32_000_000, 34_000_000, (), {})
     assert not yielding(stage, recordings).is_over(ours, threading.Event())
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["at-the-end", "for-a-successor"])
+def test_media_behind_a_break_when_it_is_left_to_another_lap_then_formats_hold_on(
+    ends: bool,
+) -> None:
+    """The source says a format once; what comes after its next silence has it still."""
+    stage, recordings = two_laps(BeatenRecordings())
+    recordings.beat(SID, "b", 1, Progress(OK, zero_us=0, open_k=K), stage.clock.utc_us())
+    finder = Finder(Landmarks(), Timeline(), stage.clock, shared_clock=True)
+    resync = Resync(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 0)
+    change = FormatChange(replace(VIDEO, width=1280))
+    picture = Sample(Medium.VIDEO, 0, 0, True, b"picture")
+    assert resync.take([change, Break(Cause.JUMP, 0, 0, continuous=False), picture]) is None
+    left = resync.end() if ends else resync.leave()
+    assert left.place is None
+    assert left.events == [change]
