@@ -2,6 +2,7 @@
 
 import json
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from everreel.errors import (
     SourceUnreachable,
     SourceUnsupported,
 )
-from everreel.media.access_unit import Codec, SourceEvent, TrackFormat
+from everreel.media.access_unit import AccessUnit, Codec, Medium, SourceEvent, TrackFormat
 from everreel.protocols.guard import Guard
 from everreel.protocols.hls import HlsSource
 from everreel.protocols.http_client import HttpClient
@@ -394,6 +395,23 @@ def test_read_when_the_sound_is_apart_then_both_playlists_are_followed_side_by_s
     assert [path for path in files.asked if path.endswith(".ts")] == [
         f"/{kind}{n}.ts" for n in range(3) for kind in "va"
     ]
+
+
+def test_read_when_the_sound_is_apart_then_it_comes_with_the_pictures_of_its_time(peer):
+    segment = HLS_TS.read_bytes()
+    files = Files({"/v0.ts": segment, "/a0.ts": segment})
+    files.files["/i.m3u8"] = (
+        '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="g",NAME="x",DEFAULT=YES,URI="a.m3u8"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="g"\nv.m3u8\n'
+    )
+    for kind in "av":
+        files.files[f"/{kind}.m3u8"] = playlist(5, [f"{kind}0.ts"], ended=True)
+    events, _ = read_to_the_end(hls(peer(files).port))
+    got = [event for event in events if isinstance(event, AccessUnit)]
+    stamps = [event.pts if event.dts is None else event.dts for event in got]
+    assert {event.medium for event in got} == set(Medium)
+    behind = [(a, b) for a, b in pairwise(stamps) if b < a]
+    assert not behind, behind[:3]
 
 
 def test_read_when_a_kept_connection_was_closed_then_a_new_one_is_made(peer):

@@ -31,6 +31,7 @@ from everreel.errors import (
 from everreel.media.access_unit import Medium, SourceEvent
 from everreel.protocols.hls_clock import SegmentClock
 from everreel.protocols.hls_cursor import Cause, Cursor, Missed
+from everreel.protocols.hls_interleave import Interleave
 from everreel.protocols.hls_playlist import MasterPlaylist, MediaPlaylist, Part, Segment, parse
 from everreel.protocols.hls_segments import SegmentReader
 from everreel.protocols.http_client import HttpClient, HttpStream, Limits
@@ -68,7 +69,7 @@ class HlsSource:
     """A `Source` of the segments of an HLS stream.
 
     Promises: those of the `Source` port. Delivers segments in order of their media sequence,
-    alternate audio beside the video it belongs to.
+    alternate audio beside the video it belongs to, access unit by access unit.
 
     Attributes:
         missed: segments that could not be had, oldest first, the last 1000.
@@ -98,6 +99,7 @@ class HlsSource:
         self._opened = opened
         self._renditions: list[_Rendition] = []
         self._before: list[_Rendition] = []
+        self._interleave = Interleave()
         self._live = False
         self._until = 0.0
         self._closing = threading.Event()
@@ -149,6 +151,13 @@ class HlsSource:
     # ------------------------------------------------------------------ the script
 
     def _run(self) -> _Steps:
+        try:
+            yield from self._read_on()
+        except SourceError:
+            yield self._interleave.rest()
+            raise
+
+    def _read_on(self) -> _Steps:
         """Follow the playlists; raises at the end of one that was finished from the start."""
         yield from self._open()
         while True:
@@ -252,6 +261,8 @@ class HlsSource:
             missed = Missed(segment.sequence, 1, segment.duration_s, Cause.GAP_TAG)
             self._declare(rendition, missed)
             return
+        if rendition.only is not None:
+            yield self._interleave.begin(rendition.only)
         try:
             if segment.discontinuity:
                 rendition.reader = (
@@ -259,13 +270,13 @@ class HlsSource:
                 )  # an init section of the same name may be another
             if segment.init is not None and segment.init != rendition.reader.init:
                 init = yield from self._fetch_again(segment.init, rendition.cursor.target_s)
-                yield self._only(rendition, rendition.reader.start(segment.init, init))
+                yield self._due(rendition, rendition.reader.start(segment.init, init))
             body = yield from self._fetch_again(segment.media, rendition.cursor.target_s)
             empty = True
             rendition.clock.begin(segment.duration_s)
             for events in rendition.reader.read(body, segment.init):
                 empty = empty and not events
-                yield self._only(rendition, events)
+                yield self._due(rendition, events)
             if empty:
                 raise SourceMalformed("a segment of the HLS source holds neither picture nor sound")
         except SourceError as error:
@@ -334,12 +345,13 @@ class HlsSource:
 
     # ------------------------------------------------------------------ what is delivered
 
-    def _only(self, rendition: _Rendition, events: list[SourceEvent]) -> list[SourceEvent]:
-        """Leave out sound in the video's segments where the playlist offers it apart."""
+    def _due(self, rendition: _Rendition, events: list[SourceEvent]) -> list[SourceEvent]:
+        """Tell what is due; of sound that the playlist offers apart, what is there alone."""
         only = rendition.only
-        if only is not None:
-            events = [event for event in events if event.medium is only]
-        return rendition.clock.watch(events)
+        if only is None:
+            return rendition.clock.watch(events)
+        own = rendition.clock.watch([event for event in events if event.medium is only])
+        return self._interleave.add(only, own)
 
     def _declare(self, rendition: _Rendition, missed: Missed) -> None:
         rendition.clock.forget()
