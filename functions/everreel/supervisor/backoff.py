@@ -21,10 +21,10 @@ TRIES_PER_UID = 3
 ABANDONED_S = 600
 """A recording on which no lap was open for so long is ended by its looks."""
 
-MOST_LOOKS = 1500
-"""Of one execution: each makes up to 14 events of at most 25,000; then another execution goes on.
+MOST_LOOKS = 300
+"""Of one execution, about a day: then another goes on, as it may be deployed by then.
 
-Source: AWS Step Functions quotas, "Maximum execution history size".
+Each makes up to 14 events, and there is room for 25,000. Source: AWS Step Functions quotas, "Maximum execution history size".
 """
 
 MOST_FAILURES = 12

@@ -23,10 +23,10 @@ from everreel.supervisor.relay import DIED, DOOR_S, Act, Pace, Step, next_step
 
 log = logging.getLogger(__name__)
 
-MOST_PLANS = 800
-"""Of one execution: each makes up to 16 events of at most 25,000; then another execution goes on.
+MOST_PLANS = 200
+"""Of one execution, a day or two: then another goes on, as it may be deployed by then.
 
-Source: AWS Step Functions quotas, "Maximum execution history size".
+Each makes up to 16 events, and there is room for 25,000. Source: AWS Step Functions quotas, "Maximum execution history size".
 """
 
 ABSENT_S = (1, 2, 5, 10)
