@@ -11,6 +11,9 @@ WIDEST = 1280
 
 QUALITY = 85
 
+LARGEST = 8192 * 4320
+"""Pixels of a picture that is decoded: three bytes of each, and the codec's own copies of it."""
+
 
 def poster(media: bytes) -> bytes:
     """Decode the first picture of a media file and return it as JPEG.
@@ -25,13 +28,19 @@ def poster(media: bytes) -> bytes:
         with av.open(io.BytesIO(media), "r") as container:
             if not container.streams.video:
                 raise SourceUnsupported("the recording has no pictures")
+            video = container.streams.video[0].codec_context
+            if video.width * video.height > LARGEST:
+                raise SourceUnsupported(f"{video.width} x {video.height} is too large to decode")
             frame = next(container.decode(container.streams.video[0]), None)
             if frame is None:
                 raise SourceUnsupported("the first segment holds no picture that decodes")
             image = frame.to_image()  # type: ignore[no-untyped-call]
     except av.FFmpegError as error:
         raise SourceUnsupported(f"the first picture does not decode: {error.strerror}") from error
-    image.thumbnail((WIDEST, WIDEST))
     target = io.BytesIO()
-    image.save(target, "JPEG", quality=QUALITY)
+    try:
+        image.thumbnail((WIDEST, WIDEST))
+        image.save(target, "JPEG", quality=QUALITY)
+    except (OSError, ValueError) as error:
+        raise SourceUnsupported(f"the first picture cannot be written: {error}") from error
     return target.getvalue()

@@ -24,7 +24,8 @@ ABANDONED_S = 600
 MOST_LOOKS = 300
 """Of one execution, about a day: then another goes on, as it may be deployed by then.
 
-Each makes up to 14 events, and there is room for 25,000. Source: AWS Step Functions quotas, "Maximum execution history size".
+Each makes up to 14 events, and there is room for 25,000.
+Source: AWS Step Functions quotas, "Maximum execution history size".
 """
 
 MOST_FAILURES = 12

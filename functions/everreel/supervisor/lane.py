@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 MOST_PLANS = 200
 """Of one execution, a day or two: then another goes on, as it may be deployed by then.
 
-Each makes up to 16 events, and there is room for 25,000. Source: AWS Step Functions quotas, "Maximum execution history size".
+Each makes up to 16 events, and there is room for 25,000.
+Source: AWS Step Functions quotas, "Maximum execution history size".
 """
 
 ABSENT_S = (1, 2, 5, 10)
