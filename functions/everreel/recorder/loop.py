@@ -151,7 +151,7 @@ class Loop:
         try:
             reason, failure = self._record_and_drain()
         finally:
-            # Whatever happens, no thread outlives the lap: a warm function would go on beating.
+            # Whatever happens, nobody beats for a lap that has ended: a warm function would.
             self._heart.close()
             self._uploads.close(drain_s=0.0)
         fenced = self._heart.fenced.is_set()

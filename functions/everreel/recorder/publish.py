@@ -122,8 +122,9 @@ class Publisher:
     def _is_taken(self, segment: "Segment") -> bool:
         """Tell whether a lap beside us had a bucket first; then there is nothing to store."""
         beside = self._stands_by or segment.stand_in
-        if not beside or self._recordings.segment(self._sid, segment.k) is None:
-            return False
+        row = self._recordings.segment(self._sid, segment.k) if beside else None
+        if row is None or (row.lane, row.lap) == (self._order.lane, self._order.lap):
+            return False  # our own is there if the answer to a commit was lost: that goes on
         self._pass(segment.k)
         return True
 

@@ -6,15 +6,31 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from everreel.clock import ManualClock
-from everreel.errors import EverreelError, SourceEnded, StoreDenied, StoreUnavailable
+from everreel.errors import (
+    EverreelError,
+    SourceEnded,
+    StateUnavailable,
+    StoreDenied,
+    StoreUnavailable,
+)
 from everreel.events.memory import MemoryBus
+from everreel.events.ports import Happening
 from everreel.media.access_unit import AccessUnit, ClockReference, Medium, SourceEvent
+from everreel.media.index import SegmentRow
 from everreel.protocols.ports import Source
 from everreel.recorder.lap import run_lap
 from everreel.recorder.orders import LapSettings, Outcome
 from everreel.state.memory import MemoryRecordings
 from everreel.state.ports import Ticket
-from everreel.state.recording import LapOrder, LapState, Mode, Options, Reason, Recording
+from everreel.state.recording import (
+    LapOrder,
+    LapState,
+    Mode,
+    Options,
+    Reason,
+    Recording,
+    Reliability,
+)
 from everreel.state.status import Status
 from everreel.store.memory import MemoryStore
 from everreel.store.ports import ObjectStore
@@ -82,12 +98,28 @@ class Broken(MemoryStore):
         super().put_new(key, body, content_type)
 
 
+class Unanswered(MemoryRecordings):
+    """A table that takes every commit, and loses its answer to the first try of each."""
+
+    def commit(self, sid: str, row: SegmentRow, fence: int) -> bool:
+        first = self.segment(sid, row.k) is None
+        taken = super().commit(sid, row, fence)
+        if first:
+            raise StateUnavailable("no answer")
+        return taken
+
+
 class World:
     """A table, a clock and one invoked lap."""
 
-    def __init__(self, store: ObjectStore | None = None, **options: int) -> None:
+    def __init__(
+        self,
+        store: ObjectStore | None = None,
+        recordings: MemoryRecordings | None = None,
+        reliability: Reliability = Reliability.SINGLE,
+    ) -> None:
         self.clock = RestlessClock()
-        self.recordings = MemoryRecordings()
+        self.recordings = recordings or MemoryRecordings()
         self.store = store or MemoryStore()
         self.bus = MemoryBus()
         self.recordings.put_ticket(Ticket("r", "app", "room", "1", self.clock.utc_us() + 10**9))
@@ -101,7 +133,7 @@ class World:
                 resource_id="r",
                 source="rtmp://media.example/live/room",
                 mode=Mode.INDIVIDUAL,
-                options=Options(segment_s=2, max_idle_s=options.get("idle_s", 10)),
+                options=Options(segment_s=2, max_idle_s=10, reliability=reliability),
                 status=Status.STARTING,
                 created_utc_us=self.clock.utc_us(),
             )
@@ -179,6 +211,21 @@ def test_lap_when_a_source_sends_bursts_then_no_segment_breaks_between_them() ->
     assert len(rows) == 15
     assert not any(row.discontinuity for row in rows)
     assert pictures(world) == 750
+
+
+@pytest.mark.parametrize("reliability", [Reliability.ECONOMY, Reliability.REDUNDANT])
+def test_lap_when_answers_to_its_commits_are_lost_then_what_is_stored_is_told_as_its_own(
+    reliability: Reliability,
+) -> None:
+    world = World(recordings=Unanswered(), reliability=reliability)
+
+    outcome = world.run(Script(world.clock, stream(8)))
+
+    rows = list(world.recordings.segments(SID))
+    told = [event.kind for event in world.bus.published]
+    assert pictures(world) == 200
+    assert outcome.progress.segments == len(rows) == 4
+    assert told.count(Happening.SEGMENT) == 4
 
 
 @pytest.mark.parametrize(
