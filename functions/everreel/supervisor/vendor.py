@@ -10,21 +10,10 @@ from enum import StrEnum
 
 from everreel.clock import MICROSECONDS
 from everreel.state.vendor import Call, VendorOrder, VendorWatch
+from everreel.supervisor.answers import Meaning, meaning_of
 from everreel.supervisor.backoff import wait_s
 from everreel.supervisor.practices import Practices
 from everreel.supervisor.provider import Answer, Health
-
-UNFINISHED = 65
-"""The vendor's code for a request that it took and could not finish in time."""
-
-RENEW_CODES = frozenset({53, 433})
-"""A start with this ticket and uid cannot succeed: the uid records already, the ticket is old."""
-
-NO_ROOM = 406
-"""The vendor's code for an acquire beyond the number of tasks it allows."""
-
-ENDED_ALREADY = frozenset({49, 435})
-"""The vendor's codes for a stop that is under way already, and of a task that stored nothing."""
 
 NAME_QUERIES = 2
 """That ask for the name of a playlist; later ones are for the task's health alone."""
@@ -41,18 +30,6 @@ class Ending(StrEnum):
     NO_ROOM = "no_room"
     STOP_UNCONFIRMED = "stop_unconfirmed"
     NOT_ASKED = "not_asked"
-
-
-class Meaning(StrEnum):
-    """What an answer says about the call it answers."""
-
-    DONE = "done"
-    RENEW = "renew"
-    UNFINISHED = "unfinished"
-    BUSY = "busy"
-    FAILING = "failing"
-    GONE = "gone"
-    WRONG = "wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +64,6 @@ def heed(watch: VendorWatch, *, stop: bool) -> VendorWatch | Step:
     if not watch.task:
         return Step(0, "stopped before anything ran", Ending.STOPPED)
     return replace(watch, call=Call.STOP, tries=0, trouble="")
-
-
-def meaning_of(call: Call, answer: Answer) -> Meaning:
-    """Classify an answer."""
-    status, code = answer.status, answer.code
-    if code == UNFINISHED:
-        return Meaning.UNFINISHED
-    if call is Call.STOP and code in ENDED_ALREADY:
-        return Meaning.DONE
-    if _cannot_start(call, answer):
-        return Meaning.RENEW
-    if status == 429 or (call is Call.ACQUIRE and status == 400 and code == NO_ROOM):
-        return Meaning.BUSY
-    if status == 404 and call in {Call.QUERY, Call.STOP}:
-        return Meaning.GONE
-    if 400 <= status < 500:
-        return Meaning.WRONG
-    if status == 206 or not 200 <= status < 300:
-        return Meaning.FAILING
-    # Without what it was asked for an answer is of no use: 201 that names no task among them.
-    told = {Call.ACQUIRE: answer.ticket, Call.START: answer.task}.get(call, "nothing to tell")
-    return Meaning.DONE if told else Meaning.FAILING
-
-
-def _cannot_start(call: Call, answer: Answer) -> bool:
-    """Tell whether this identity is in use: under another one the same request may succeed."""
-    if call is Call.START and 400 <= answer.status < 500 and answer.code in RENEW_CODES:
-        return True
-    return call in {Call.ACQUIRE, Call.START} and answer.status == 409
 
 
 def judge(

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everreel.state.vendor import Call, Layout, VendorWatch
+from everreel.supervisor.answers import Meaning, meaning_of
 from everreel.supervisor.practices import CLOUD_RECORDING, CLOUD_TRANSCODER, Practices
 from everreel.supervisor.provider import Answer, Health
-from everreel.supervisor.vendor import Ending, Meaning, meaning_of
+from everreel.supervisor.vendor import Ending
 from tests.unit.supervisor.scripted_vendor import (
     ACQUIRED,
     BROKEN,
