@@ -306,7 +306,14 @@ class Wiring:
         """What looks at recordings that run at vendors."""
         from everreel.supervisor.elsewhere import Elsewhere
 
-        return Elsewhere(self.vendor_tasks, self.recordings, self.services, self.bus, self.clock)
+        return Elsewhere(
+            self.vendor_tasks,
+            self.recordings,
+            self.notices,
+            self.services,
+            self.bus,
+            self.clock,
+        )
 
     @property
     def services(self) -> "Mapping[ProviderName, Service]":

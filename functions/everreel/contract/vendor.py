@@ -92,7 +92,8 @@ class VendorAttemptReply(Reply):
 class VendorHintsReply(Reply):
     """What the vendor's notices about the present task add up to. Hearsay: the query is the truth.
 
-    Notices come in any order, twice or never, and decide nothing.
+    Notices come in any order, twice or never. They decide one thing only: whether a task that
+    queries confirm to be gone has exited by itself or was lost.
     """
 
     started: bool

@@ -83,6 +83,7 @@ class VendorWatch:
         looks: at this task.
         task_utc_us: when the vendor told its id.
         running_utc_us: when it was first seen to run.
+        recorded: it was seen to have recorded something.
         playlist: name of its playlist, once known.
         names_asked: queries in vain for that name.
     """
@@ -101,6 +102,7 @@ class VendorWatch:
     looks: int = 0
     task_utc_us: int = 0
     running_utc_us: int = 0
+    recorded: bool = False
     playlist: str = ""
     names_asked: int = 0
 

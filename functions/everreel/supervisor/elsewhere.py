@@ -12,12 +12,16 @@ from math import ceil
 
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError, ServiceFault
+from everreel.events.facts import facts_of
+from everreel.events.notices import AGORA
 from everreel.events.ports import Event, EventBus
+from everreel.state.notices import Notices
 from everreel.state.ports import Recordings
 from everreel.state.recording import ProviderName, Recording
 from everreel.state.status import LIVE, Status
 from everreel.state.vendor import Attempt, Call, VendorTask, VendorTasks, VendorWatch
 from everreel.supervisor import endings
+from everreel.supervisor.answers import Meaning
 from everreel.supervisor.backoff import CONFIRMED_WITHIN_S
 from everreel.supervisor.practices import Practices
 from everreel.supervisor.provider import Provider
@@ -59,6 +63,7 @@ class Elsewhere:
 
     tasks: VendorTasks
     recordings: Recordings
+    notices: Notices
     services: Mapping[ProviderName, Service]
     bus: EventBus
     clock: Clock
@@ -125,6 +130,7 @@ class Elsewhere:
 
     def _tend(self, task: VendorTask, *, stop: bool) -> VendorTask | None:
         """Announce the call, make it, write what came of it; None if somebody was faster."""
+        exited = self._heard_exit(task.watch)
         busy_us = self.clock.utc_us() + BUSY_S * MICROSECONDS
         taken = self.tasks.save(replace(task, busy_utc_us=busy_us))
         if taken is None:
@@ -139,11 +145,19 @@ class Elsewhere:
                 clock=self.clock,
                 stop=stop,
                 tasks=self._counted(taken),
+                exited=exited,
             )
         except ServiceFault as fault:
             log.error("%s cannot be asked: %s", task.provider.value, fault.message)  # noqa: TRY400
             step, watch = self._keyless(taken, fault), taken.watch
         return self.tasks.save(self._after(taken, step, watch))
+
+    def _heard_exit(self, watch: VendorWatch) -> bool:
+        """Tell whether a task that a query no longer found is said to have come to a good end."""
+        if watch.call is not Call.QUERY or watch.trouble != Meaning.GONE:
+            return False
+        heard = facts_of(self.notices.of_task(AGORA, watch.task))
+        return heard.exited and not heard.abnormal
 
     def _counted(self, task: VendorTask) -> int:
         """Count the tasks of the application; for one that is yet to start those before it."""

@@ -11,8 +11,8 @@ _OVER = {Ending.STOPPED: Health.ENDED, Ending.EXITED: Health.ENDED}
 def standing(query: Health, hearsay: Facts) -> Health:
     """Say how a task is: as the query says; only where that is unknown, as notices have it.
 
-    Notices can be lost, late or about another life of the task, so they decide nothing: the judge
-    of `supervisor.vendor` never sees them.
+    Notices can be lost, late or about another life of the task. They decide one thing only
+    (ADR 0023): whether a task that queries confirm to be gone has come to a good end.
     """
     if query is not Health.UNKNOWN:
         return query

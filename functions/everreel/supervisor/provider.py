@@ -30,6 +30,7 @@ class Answer:
         ticket: of an acquire.
         task: of a start.
         health: of a query.
+        recorded: of a query: some media has come, so the task does more than wait for it.
         playlist: name of the task's playlist, if this answer tells it.
     """
 
@@ -40,6 +41,7 @@ class Answer:
     ticket: str = ""
     task: str = ""
     health: Health = Health.UNKNOWN
+    recorded: bool = False
     playlist: str = ""
 
 

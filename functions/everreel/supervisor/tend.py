@@ -23,11 +23,12 @@ def tend(
     clock: Clock,
     stop: bool = False,
     tasks: int = 1,
+    exited: bool = False,
 ) -> Judged:
     """Make the call that `watch` says is due; return when to look again and what to carry on.
 
     `stop` says that somebody asked the recording to stop, `tasks` how many are watched at this
-    vendor under the same application, this one included.
+    vendor under the same application, this one included, `exited` that notices tell of a good end.
     Raises: ServiceFault if the deployment has no credentials for the vendor.
     """
     if watch == VendorWatch(watch.sid) and tasks > practices.tasks:
@@ -39,7 +40,9 @@ def tend(
         if isinstance(heeded, Step):
             return heeded, watch
         answer = provider.ask(heeded.call, order, heeded)
-        step, watch = judge(order, practices, heeded, answer, clock.utc_us(), tasks=tasks)
+        step, watch = judge(
+            order, practices, heeded, answer, clock.utc_us(), tasks=tasks, exited=exited
+        )
         log.info("%s: %s", heeded.call.value, step.why)
         if step.ending or step.wait_s or watch.call is not Call.START:
             break

@@ -74,11 +74,13 @@ def judge(
     now_us: int,
     *,
     tasks: int = 1,
+    exited: bool = False,
 ) -> Judged:
     """Judge the answer to `watch.call`.
 
     `tasks` is how many are watched at this vendor under the same application: the more, the rarer
-    is each one asked about.
+    is each one asked about. `exited` says that by hearsay this very task came to a good end: it
+    counts only for a task that queries no longer find, and says why they do not.
     Units: `now_us` is UTC in microseconds since the epoch.
     """
     meaning = meaning_of(watch.call, answer)
@@ -98,7 +100,9 @@ def judge(
             return _judge_stop(practices, watch, answer, meaning)
         case Call.QUERY:
             watch = replace(watch, looks=watch.looks + 1)
-            judged = _judge_query(order, practices, watch, answer, now_us, tasks)
+            judged = _judge_query(
+                order, practices, watch, answer, now_us, tasks=tasks, exited=exited
+            )
             return _within_the_deadline(practices, *judged, now_us)
 
 
@@ -114,6 +118,7 @@ def _started(
         task=answer.task,
         task_utc_us=now_us,
         running_utc_us=0,
+        recorded=False,
         playlist=answer.playlist,
         names_asked=0,
         looks=0,
@@ -187,11 +192,13 @@ def _judge_query(
     watch: VendorWatch,
     answer: Answer,
     now_us: int,
+    *,
     tasks: int,
+    exited: bool,
 ) -> Judged:
     meaning = meaning_of(Call.QUERY, answer)
     if meaning is not Meaning.DONE:
-        return _judge_trouble(order, practices, watch, answer, meaning.value, now_us)
+        return _judge_trouble(order, practices, watch, answer, meaning.value, now_us, exited=exited)
     match answer.health:
         case Health.RUNNING:
             return _running(order, practices, watch, answer, now_us, tasks)
@@ -219,6 +226,7 @@ def _running(
     watch = replace(
         watch,
         running_utc_us=watch.running_utc_us or now_us,
+        recorded=watch.recorded or answer.recorded,
         failed_starts=0,
         tries=0,
         trouble="",
@@ -226,6 +234,9 @@ def _running(
         playlist=watch.playlist or answer.playlist,
     )
     pause_s = practices.between_looks_s(tasks)
+    if watch.restarts and not watch.recorded:
+        # Whether it found anybody must be seen before it can exit for want of them.
+        pause_s = _below_idle_s(order, practices, pause_s)
     if watch.playlist or not practices.writes_playlists:
         return Step(pause_s, "running"), watch
     if watch.names_asked == NAME_QUERIES:
@@ -247,6 +258,8 @@ def _judge_trouble(
     answer: Answer,
     trouble: str,
     now_us: int,
+    *,
+    exited: bool = False,
 ) -> Judged:
     """Ask again until the same trouble has been confirmed, or the task is unseen for too long."""
     failing = trouble in {Meaning.FAILING, Meaning.UNFINISHED, Meaning.BUSY}
@@ -262,7 +275,24 @@ def _judge_trouble(
         return Step(0, what, Ending.REFUSED, answer.field), watch
     if trouble == Health.ENDING:
         return Step(0, what, Ending.EXITED), watch
+    if trouble == Meaning.GONE and watch.running_utc_us:
+        if exited:
+            return Step(0, f"{what}; its notices say that it has exited", Ending.EXITED), watch
+        if _found_nobody(order, practices, watch, since_us):
+            return Step(0, f"{what}; it found nobody, as the one before", Ending.EXITED), watch
     return _lost(order, practices, watch, what)
+
+
+def _found_nobody(
+    order: VendorOrder, practices: Practices, watch: VendorWatch, gone_utc_us: int
+) -> bool:
+    """Tell whether a task that was started anew has waited its idle time for media, and left.
+
+    The one before left for the same reason then, and another would do no better.
+    """
+    lived_us = gone_utc_us - watch.task_utc_us
+    idle_us = (order.max_idle_s or practices.idle_s) * MICROSECONDS
+    return watch.restarts > 0 and not watch.recorded and lived_us >= idle_us
 
 
 def _lost(order: VendorOrder, practices: Practices, watch: VendorWatch, why: str) -> Judged:

@@ -86,6 +86,7 @@ class CloudRecording:
             ticket=words.text_in(reply.body, "resourceId") if call is Call.ACQUIRE else "",
             task=task,
             health=words.recording_health(reply.body),
+            recorded=words.recording_has_media(reply.body),
             playlist=self._playlist(call, order, task, client_request, reply),
         )
 
@@ -139,6 +140,7 @@ class CloudTranscoder:
             ticket=words.text_in(reply.body, "tokenName") if call is Call.ACQUIRE else "",
             task=words.task_in(reply.body, "taskId") if call is Call.START else "",
             health=words.transcoder_health(reply.body),
+            recorded=words.transcoder_has_media(reply.body),
         )
 
 

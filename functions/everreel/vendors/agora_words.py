@@ -22,6 +22,9 @@ RECORDING_HEALTH = {
 }
 """`serverResponse.status` of a cloud recording."""
 
+UPLOADED = 5
+"""`serverResponse.status` once the first file was uploaded; 4 is ready, with or without media."""
+
 TASK_HEALTH = {
     "IDLE": Health.STARTING,
     "PREPARED": Health.STARTING,
@@ -63,18 +66,36 @@ _CULPRIT = re.compile(r"invalid[ _:]+[`'\"]?([A-Za-z][\w.]*)", re.IGNORECASE)
 
 def recording_health(reply: Mapping[str, Any]) -> Health:
     """Read the answer to a query of a recording."""
+    return RECORDING_HEALTH.get(_status(reply), Health.UNKNOWN)
+
+
+def recording_has_media(reply: Mapping[str, Any]) -> bool:
+    """Tell whether a query of a recording says that it has stored something."""
+    return _status(reply) == UPLOADED
+
+
+def _status(reply: Mapping[str, Any]) -> int:
     status = _part(reply, "serverResponse").get("status")
-    known = status if isinstance(status, int) else -1
-    return RECORDING_HEALTH.get(known, Health.UNKNOWN)
+    return status if isinstance(status, int) else -1
 
 
 def transcoder_health(reply: Mapping[str, Any]) -> Health:
     """Read the answer to a query of a transcoder; a task that ended outweighs its service."""
     task = TASK_HEALTH.get(str(reply.get("status")), Health.UNKNOWN)
-    service = _part(_part(reply, "services"), "cloudTranscoder").get("status")
-    found = SERVICE_HEALTH.get(str(service), Health.UNKNOWN)
+    found = SERVICE_HEALTH.get(_service(reply), Health.UNKNOWN)
     over = {Health.ENDING, Health.ENDED, Health.FAILED}
     return task if task in over or found is Health.UNKNOWN else found
+
+
+def transcoder_has_media(reply: Mapping[str, Any]) -> bool:
+    """Tell whether a query of a transcoder says that it works on media."""
+    return _service(reply) == "serviceInProgress" or (
+        reply.get("status") == "IN_PROGRESS" and _service(reply) not in SERVICE_HEALTH
+    )
+
+
+def _service(reply: Mapping[str, Any]) -> str:
+    return str(_part(_part(reply, "services"), "cloudTranscoder").get("status"))
 
 
 def playlist_of_mix(task: str, channel: str, prefix: Sequence[str]) -> str:

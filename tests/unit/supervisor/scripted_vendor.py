@@ -18,6 +18,7 @@ ACQUIRED = Answer(200, ticket="ticket")
 STARTED = Answer(200, task="task", playlist="task_lobby.m3u8")
 NAMELESS = Answer(200, task="task")
 RUNNING = Answer(200, health=Health.RUNNING)
+RECORDING = Answer(200, health=Health.RUNNING, recorded=True)
 STARTING = Answer(200, health=Health.STARTING)
 EXITED = Answer(200, health=Health.ENDED)
 FAILED = Answer(200, health=Health.FAILED)
@@ -56,6 +57,7 @@ class Vendor:
     practices: Practices = CLOUD_RECORDING
     stop_at_s: float | None = None
     tasks: int = 1
+    exited: bool = False
     made: list[Made] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     watch: VendorWatch = field(default_factory=lambda: VendorWatch(SID))
@@ -88,6 +90,7 @@ class Vendor:
                 clock=self.clock,
                 stop=self.stop_at_s is not None and self.now_s >= self.stop_at_s,
                 tasks=self.tasks,
+                exited=self.exited,
             )
             self.steps.append(step)
             if step.ending or self.now_s + step.wait_s > until_s:

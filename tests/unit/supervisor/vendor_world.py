@@ -9,6 +9,7 @@ from everreel.errors import ServiceFault
 from everreel.events.memory import MemoryBus
 from everreel.events.ports import Event
 from everreel.state.memory import MemoryRecordings
+from everreel.state.notices import MemoryNotices
 from everreel.state.ports import Ticket
 from everreel.state.recording import Failure, Mode, Options, ProviderName, Reason, Recording
 from everreel.state.status import Status
@@ -77,6 +78,7 @@ class VendorWorld:
         self.clock = ManualClock()
         self.recordings = FrailRecordings()
         self.tasks: VendorTasks = MemoryVendorTasks()
+        self.notices = MemoryNotices()
         self.bus = FrailBus()
         self.script = {call: list(answers) for call, answers in (USUAL | (script or {})).items()}
         self.asked: list[tuple[float, Call, str]] = []
@@ -89,6 +91,7 @@ class VendorWorld:
         self.elsewhere = Elsewhere(
             self.tasks,
             self.recordings,
+            self.notices,
             {ProviderName.AGORA: Service(self, CLOUD_RECORDING)},
             self.bus,
             self.clock,

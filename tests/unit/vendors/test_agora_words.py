@@ -65,6 +65,28 @@ def test_transcoder_when_queried_then_its_words_are_read(
     assert words.transcoder_health({"status": task, "services": services}) is health
 
 
+@pytest.mark.parametrize(("status", "media"), [(3, False), (4, False), (5, True), (6, False)])
+def test_recording_when_queried_then_tells_whether_media_has_come(status: int, media: bool) -> None:
+    assert words.recording_has_media({"serverResponse": {"status": status}}) is media
+
+
+@pytest.mark.parametrize(
+    ("task", "service", "media"),
+    [
+        ("STARTED", "serviceReady", False),
+        ("IN_PROGRESS", "serviceReady", False),
+        ("IN_PROGRESS", "serviceInProgress", True),
+        ("IN_PROGRESS", None, True),
+        ("STARTED", None, False),
+    ],
+)
+def test_transcoder_when_queried_then_tells_whether_media_has_come(
+    task: str, service: str | None, media: bool
+) -> None:
+    services = {"cloudTranscoder": {"status": service}} if service else {}
+    assert words.transcoder_has_media({"status": task, "services": services}) is media
+
+
 @given(
     st.dictionaries(st.sampled_from(["serverResponse", "status", "services", "code"]), st.none())
 )
