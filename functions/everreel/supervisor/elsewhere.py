@@ -35,7 +35,7 @@ BUSY_S = 45
 """No look lives longer (infra/registry.py): its call is over then, whatever became of it."""
 
 ROOM_S = 15
-"""Of a look's time; further calls (two, of ten seconds each at most) are begun no later."""
+"""Of a look's time; a further call, of ten seconds at most, is begun no later."""
 
 AGAIN_S = 5
 """Until a look that found another one at work comes back."""

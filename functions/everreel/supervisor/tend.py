@@ -1,17 +1,14 @@
-"""One look at a recording that runs at a vendor: make the call that is due, judge its answer."""
+"""One call to a vendor: make the one that is due, judge its answer."""
 
 import logging
 
 from everreel.clock import Clock
-from everreel.state.vendor import Call, VendorOrder, VendorWatch
+from everreel.state.vendor import VendorOrder, VendorWatch
 from everreel.supervisor.practices import Practices
 from everreel.supervisor.provider import Provider
 from everreel.supervisor.vendor import Ending, Judged, Step, heed, judge
 
 log = logging.getLogger(__name__)
-
-CALLS = 2
-"""In one look: a ticket is to be used within two seconds of its acquisition."""
 
 
 def tend(
@@ -25,8 +22,9 @@ def tend(
     tasks: int = 1,
     exited: bool = False,
 ) -> Judged:
-    """Make the call that `watch` says is due; return when to look again and what to carry on.
+    """Make the call that `watch` says is due; return when to make the next and what to carry on.
 
+    One call at a time, so that whoever keeps what came of it keeps a ticket before it is used.
     `stop` says that somebody asked the recording to stop, `tasks` how many are watched at this
     vendor under the same application, this one included, `exited` that notices tell of a good end.
     Raises: ServiceFault if the deployment has no credentials for the vendor.
@@ -34,16 +32,12 @@ def tend(
     if watch == VendorWatch(watch.sid) and tasks > practices.tasks:
         full = f"{practices.tasks} tasks run already, the vendor allows no more"
         return Step(0, full, Ending.NO_ROOM), watch
-    step = Step(0, "not begun")
-    for _ in range(CALLS):
-        heeded = heed(watch, stop=stop)
-        if isinstance(heeded, Step):
-            return heeded, watch
-        answer = provider.ask(heeded.call, order, heeded)
-        step, watch = judge(
-            order, practices, heeded, answer, clock.utc_us(), tasks=tasks, exited=exited
-        )
-        log.info("%s: %s", heeded.call.value, step.why)
-        if step.ending or step.wait_s or watch.call is not Call.START:
-            break
-    return step, watch
+    heeded = heed(watch, stop=stop)
+    if isinstance(heeded, Step):
+        return heeded, watch
+    answer = provider.ask(heeded.call, order, heeded)
+    step, after = judge(
+        order, practices, heeded, answer, clock.utc_us(), tasks=tasks, exited=exited
+    )
+    log.info("%s: %s", heeded.call.value, step.why)
+    return step, after

@@ -254,6 +254,21 @@ def test_look_when_one_died_in_its_call_then_the_next_one_goes_on_after_it() -> 
     assert world.times(Call.START) == [BUSY_S]
 
 
+def test_look_when_one_died_in_its_start_then_the_next_one_uses_the_same_ticket() -> None:
+    world = VendorWorld()
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    world.during = [lambda: None, die]
+    with pytest.raises(KeyboardInterrupt):
+        world.wake()
+    world.run(until_s=BUSY_S + 20)
+    assert world.times(Call.ACQUIRE) == [0]
+    assert world.times(Call.START) == [0, BUSY_S]
+    assert not world.task.attempts
+
+
 def test_look_when_its_answer_comes_after_another_took_over_then_is_dropped() -> None:
     world = VendorWorld()
 
@@ -264,7 +279,7 @@ def test_look_when_its_answer_comes_after_another_took_over_then_is_dropped() ->
     world.during = [be_slow]
     assert world.wake().action is Action.WAIT
     assert world.task.watch.task == "task"
-    assert world.task.revision == 4 - 1
+    assert world.task.revision == 6 - 1
 
 
 # ---------------------------------------------------------------------- something is missing
