@@ -72,6 +72,8 @@ class VendorWatch:
         sid: of our recording.
         call: to be made by the next look.
         ticket: what the vendor's acquire gave; good for one start.
+        doubted: the ticket of the newest start that may have been taken without telling its task,
+            "" if there is none or if a task is known since.
         task: the vendor's id of what runs, "" before.
         starts: identities used up; an even number takes the main uid, an odd one the backup.
         failed_starts: in a row, since a task last ran.
@@ -91,6 +93,7 @@ class VendorWatch:
     sid: str
     call: Call = Call.ACQUIRE
     ticket: str = ""
+    doubted: str = ""
     task: str = ""
     starts: int = 0
     failed_starts: int = 0

@@ -11,6 +11,9 @@ UNFINISHED = 65
 RENEW_CODES = frozenset({53, 433})
 """A start with this ticket and uid cannot succeed: the uid records already, the ticket is old."""
 
+TIMED_OUT = 62
+"""The vendor's code for a request of which it does not know what became of it."""
+
 NO_ROOM = 406
 """The vendor's code for an acquire beyond the number of tasks it allows."""
 
@@ -50,6 +53,14 @@ def meaning_of(call: Call, answer: Answer) -> Meaning:
     # Without what it was asked for an answer is of no use: 201 that names no task among them.
     told = {Call.ACQUIRE: answer.ticket, Call.START: answer.task}.get(call, "nothing to tell")
     return Meaning.DONE if told else Meaning.FAILING
+
+
+def is_doubtful(call: Call, answer: Answer) -> bool:
+    """Tell whether a start without a task may have been taken all the same: something may run."""
+    if call is not Call.START:
+        return False
+    unclear = meaning_of(call, answer) in {Meaning.FAILING, Meaning.UNFINISHED}
+    return unclear or answer.code == TIMED_OUT
 
 
 def _cannot_start(call: Call, answer: Answer) -> bool:

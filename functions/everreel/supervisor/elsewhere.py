@@ -26,7 +26,7 @@ from everreel.supervisor.backoff import CONFIRMED_WITHIN_S
 from everreel.supervisor.practices import Practices
 from everreel.supervisor.provider import Provider
 from everreel.supervisor.tend import tend
-from everreel.supervisor.vendor import Ending, Step, uid_of
+from everreel.supervisor.vendor import Ending, Step, announced, heed, uid_of
 from everreel.supervisor.verdict import Action, Verdict
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,8 @@ class Elsewhere:
         now_us = self.clock.utc_us()
         if task.busy_utc_us > now_us:
             return Verdict(Action.WAIT, AGAIN_S, "another look is at it")
-        if (stop and task.watch.call is not Call.STOP) or task.due_utc_us <= now_us:
+        turns = heed(task.watch, stop=stop) is not task.watch
+        if turns or task.due_utc_us <= now_us:
             return None
         until_us = task.due_utc_us
         if not stop:
@@ -132,14 +133,14 @@ class Elsewhere:
         """Announce the call, make it, write what came of it; None if somebody was faster."""
         exited = self._heard_exit(task.watch)
         busy_us = self.clock.utc_us() + BUSY_S * MICROSECONDS
-        taken = self.tasks.save(replace(task, busy_utc_us=busy_us))
+        taken = self.tasks.save(replace(task, busy_utc_us=busy_us, watch=announced(task.watch)))
         if taken is None:
             return None
         service = self.services[task.provider]
         try:
             step, watch = tend(
                 taken.order,
-                taken.watch,
+                task.watch,
                 provider=service.provider,
                 practices=service.practices,
                 clock=self.clock,
@@ -149,7 +150,7 @@ class Elsewhere:
             )
         except ServiceFault as fault:
             log.error("%s cannot be asked: %s", task.provider.value, fault.message)  # noqa: TRY400
-            step, watch = self._keyless(taken, fault), taken.watch
+            step, watch = self._keyless(taken, fault), task.watch
         return self.tasks.save(self._after(taken, step, watch))
 
     def _heard_exit(self, watch: VendorWatch) -> bool:

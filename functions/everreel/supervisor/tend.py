@@ -1,9 +1,10 @@
 """One call to a vendor: make the one that is due, judge its answer."""
 
 import logging
+from dataclasses import replace
 
 from everreel.clock import Clock
-from everreel.state.vendor import VendorOrder, VendorWatch
+from everreel.state.vendor import Call, VendorOrder, VendorWatch
 from everreel.supervisor.practices import Practices
 from everreel.supervisor.provider import Provider
 from everreel.supervisor.vendor import Ending, Judged, Step, heed, judge
@@ -39,5 +40,8 @@ def tend(
     step, after = judge(
         order, practices, heeded, answer, clock.utc_us(), tasks=tasks, exited=exited
     )
+    if stop and step.ending and heeded.call is Call.START:
+        # It was made to learn which task is to be stopped.
+        step = replace(step, ending=Ending.STOP_UNCONFIRMED)
     log.info("%s: %s", heeded.call.value, step.why)
     return step, after

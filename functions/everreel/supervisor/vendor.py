@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from everreel.clock import MICROSECONDS
 from everreel.state.vendor import Call, VendorOrder, VendorWatch
-from everreel.supervisor.answers import Meaning, meaning_of
+from everreel.supervisor.answers import Meaning, is_doubtful, meaning_of
 from everreel.supervisor.backoff import wait_s
 from everreel.supervisor.practices import Practices
 from everreel.supervisor.provider import Answer, Health
@@ -58,12 +58,26 @@ def uid_of(order: VendorOrder, watch: VendorWatch) -> str:
 
 
 def heed(watch: VendorWatch, *, stop: bool) -> VendorWatch | Step:
-    """Turn to stopping if somebody asked for it; the answer is what to go on with."""
+    """Turn to stopping if somebody asked for it; the answer is what to go on with.
+
+    A start that may have been taken is repeated first: with the same ticket, so it begins nothing
+    twice and tells the task that is to be stopped.
+    """
     if not stop or watch.call is Call.STOP:
         return watch
     if not watch.task:
-        return Step(0, "stopped before anything ran", Ending.STOPPED)
+        if not watch.doubted:
+            return Step(0, "stopped before anything ran", Ending.STOPPED)
+        if watch.call is Call.START and watch.doubted == watch.ticket:
+            return watch
+        why = "a start may have been taken, and its task was never told"
+        return Step(0, why, Ending.STOP_UNCONFIRMED)
     return replace(watch, call=Call.STOP, tries=0, trouble="")
+
+
+def announced(watch: VendorWatch) -> VendorWatch:
+    """Return the watch as it is kept while its call is made: a start that is sent is in doubt."""
+    return replace(watch, doubted=watch.ticket) if watch.call is Call.START else watch
 
 
 def judge(
@@ -84,6 +98,8 @@ def judge(
     Units: `now_us` is UTC in microseconds since the epoch.
     """
     meaning = meaning_of(watch.call, answer)
+    if is_doubtful(watch.call, answer):
+        watch = replace(watch, doubted=watch.ticket)
     if meaning is Meaning.FAILING:
         watch = replace(watch, domain=watch.domain + 1)
     match watch.call:
@@ -115,6 +131,7 @@ def _started(
     fresh = replace(
         watch,
         call=Call.QUERY,
+        doubted="",
         task=answer.task,
         task_utc_us=now_us,
         running_utc_us=0,
@@ -176,6 +193,7 @@ def _fresh(watch: VendorWatch) -> VendorWatch:
     """Return the watch of a task that is yet to be acquired, under the other uid."""
     return VendorWatch(
         watch.sid,
+        doubted=watch.doubted,
         starts=watch.starts + 1,
         failed_starts=watch.failed_starts,
         restarts=watch.restarts,
