@@ -11,6 +11,9 @@ UNFINISHED = 65
 RENEW_CODES = frozenset({53, 433})
 """A start with this ticket and uid cannot succeed: the uid records already, the ticket is old."""
 
+ALREADY_STARTED = 7
+"""The vendor's code, with 201, for a start with a ticket that has started a task before."""
+
 TIMED_OUT = 62
 """The vendor's code for a request of which it does not know what became of it."""
 
@@ -26,6 +29,7 @@ class Meaning(StrEnum):
 
     DONE = "done"
     RENEW = "renew"
+    NAMELESS = "nameless"
     UNFINISHED = "unfinished"
     BUSY = "busy"
     FAILING = "failing"
@@ -50,7 +54,9 @@ def meaning_of(call: Call, answer: Answer) -> Meaning:
         return Meaning.WRONG
     if status == 206 or not 200 <= status < 300:
         return Meaning.FAILING
-    # Without what it was asked for an answer is of no use: 201 that names no task among them.
+    if call is Call.START and status == 201 and code == ALREADY_STARTED and not answer.task:
+        return Meaning.NAMELESS
+    # Without what it was asked for an answer is of no use.
     told = {Call.ACQUIRE: answer.ticket, Call.START: answer.task}.get(call, "nothing to tell")
     return Meaning.DONE if told else Meaning.FAILING
 
@@ -59,7 +65,11 @@ def is_doubtful(call: Call, answer: Answer) -> bool:
     """Tell whether a start without a task may have been taken all the same: something may run."""
     if call is not Call.START:
         return False
-    unclear = meaning_of(call, answer) in {Meaning.FAILING, Meaning.UNFINISHED}
+    unclear = meaning_of(call, answer) in {
+        Meaning.FAILING,
+        Meaning.UNFINISHED,
+        Meaning.NAMELESS,
+    }
     return unclear or answer.code == TIMED_OUT
 
 

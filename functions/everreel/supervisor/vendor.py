@@ -154,7 +154,7 @@ def _judge_failed_start(
     what = f"{watch.call.value} {_told(answer)}"
     if meaning in {Meaning.WRONG, Meaning.GONE}:
         return Step(0, what, Ending.REFUSED, answer.field), watch
-    if meaning is Meaning.RENEW:
+    if meaning in {Meaning.RENEW, Meaning.NAMELESS}:
         return _renew(practices, watch, what)
     unfinished = meaning is Meaning.UNFINISHED
     again_s = practices.unfinished_again_s if unfinished else practices.start_again_s
@@ -183,6 +183,8 @@ def _judge_stop(
 
 def _renew(practices: Practices, watch: VendorWatch, why: str) -> Judged:
     """Acquire anew with the other uid, as often as that is reasonable."""
+    if watch.ticket and watch.doubted == watch.ticket:
+        why += "; its start may have been taken and record on until its idle time"
     if watch.failed_starts + 1 >= practices.identities:
         return Step(0, f"never started: {why}", Ending.NEVER_STARTED), watch
     fresh = replace(_fresh(watch), failed_starts=watch.failed_starts + 1)

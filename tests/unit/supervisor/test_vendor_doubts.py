@@ -36,6 +36,35 @@ def test_start_when_its_answer_is_clear_then_is_not_in_doubt(answer: Answer) -> 
     assert not is_doubtful(Call.START, answer)
 
 
+# ---------------------------------------------------------------------- a new ticket
+
+
+def test_start_when_it_runs_already_without_a_name_then_the_other_uid_at_once() -> None:
+    vendor = Vendor({Call.START: [SILENT, ALREADY, STARTED]})
+    vendor.supervise(until_s=60)
+    assert vendor.times(Call.START) == [0, 3, 3]
+    assert vendor.uids() == ["101", "102"]
+    assert {made.domain for made in vendor.made[2:]} == {1}, "nothing is wrong with the address"
+
+
+def test_start_when_it_always_runs_already_then_is_given_up_after_four_tickets() -> None:
+    vendor = Vendor({Call.START: [ALREADY]})
+    assert vendor.supervise() is Ending.NEVER_STARTED
+    assert len(vendor.times(Call.START)) == 4
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"), [([ALREADY], True), ([SILENT] * 4, True), ([Answer(409)], False)]
+)
+def test_attempt_when_it_may_record_on_then_says_so(answers: list[Answer], told: bool) -> None:
+    world = VendorWorld({Call.START: [*answers, STARTED]})
+    world.run(until_s=60)
+    [attempt] = world.task.attempts
+    assert (attempt.uid, attempt.task) == ("101", "")
+    assert ("may have been taken and record on until its idle time" in attempt.why) is told
+    assert world.recording.status is Status.IN_PROGRESS
+
+
 # ---------------------------------------------------------------------- stop
 
 
