@@ -34,6 +34,7 @@ class Meaning(StrEnum):
     BUSY = "busy"
     FAILING = "failing"
     GONE = "gone"
+    DENIED = "denied"
     WRONG = "wrong"
 
 
@@ -50,6 +51,8 @@ def meaning_of(call: Call, answer: Answer) -> Meaning:
         return Meaning.BUSY
     if status == 404 and call in {Call.QUERY, Call.STOP}:
         return Meaning.GONE
+    if status in {401, 403} and call in {Call.QUERY, Call.STOP}:
+        return Meaning.DENIED
     if 400 <= status < 500:
         return Meaning.WRONG
     if status == 206 or not 200 <= status < 300:

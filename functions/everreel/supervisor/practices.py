@@ -21,6 +21,7 @@ class Practices:
         steady_s: between queries of a task that runs.
         gone_again_s: between queries that must agree that there is no such task.
         failing_again_s: between queries that are not answered properly.
+        denied_again_s: between queries or stops whose credentials are refused.
         unclear_s: a task that was not seen to run for so long is lost, however queries fail.
         idle_s: what the service takes for the longest idle time if the request names none.
         writes_playlists: a task makes files, and queries tell their names.
@@ -41,6 +42,7 @@ class Practices:
     confirmed_within_s: int = CONFIRMED_WITHIN_S
     gone_again_s: tuple[int, ...] = (5, 10, 15)
     failing_again_s: tuple[int, ...] = (5, 10, 15, 30)
+    denied_again_s: int = 60
     unclear_s: int = 120
     writes_playlists: bool = True
     individual_name_after_s: int = 60

@@ -172,6 +172,8 @@ def _judge_stop(
     if meaning in {Meaning.DONE, Meaning.GONE}:
         return Step(0, "stopped", Ending.STOPPED), watch
     what = f"stop {_told(answer)}"
+    if meaning is Meaning.DENIED:
+        return Step(practices.denied_again_s, what), replace(watch, trouble=meaning.value)
     if meaning is Meaning.WRONG:
         return Step(0, what, Ending.REFUSED, answer.field), watch
     again_s = practices.failing_again_s
@@ -217,6 +219,10 @@ def _judge_query(
     exited: bool,
 ) -> Judged:
     meaning = meaning_of(Call.QUERY, answer)
+    if meaning is Meaning.DENIED:
+        # It says nothing about the task, which records on, so what was known of it stays known.
+        unknown = replace(watch, tries=0, trouble=meaning.value, trouble_utc_us=0)
+        return Step(practices.denied_again_s, f"query {_told(answer)}"), unknown
     if meaning is not Meaning.DONE:
         return _judge_trouble(order, practices, watch, answer, meaning.value, now_us, exited=exited)
     match answer.health:
@@ -329,7 +335,8 @@ def _within_the_deadline(
     practices: Practices, step: Step, watch: VendorWatch, now_us: int
 ) -> Judged:
     """Give the verdict about a task that was never seen to run when its time is over."""
-    if step.ending or watch.call is not Call.QUERY or watch.running_utc_us:
+    judged = step.ending or watch.call is not Call.QUERY or watch.running_utc_us
+    if judged or watch.trouble == Meaning.DENIED:
         return step, watch
     left_s = practices.confirmed_within_s - (now_us - watch.task_utc_us) / MICROSECONDS
     if left_s <= 0:

@@ -25,6 +25,7 @@ from tests.unit.supervisor.scripted_vendor import (
     SILENT,
     STARTED,
     STARTING,
+    STOPPED,
     UNFINISHED,
     Vendor,
 )
@@ -333,8 +334,49 @@ def test_stop_when_it_fails_then_is_repeated_and_at_last_told() -> None:
 
 
 def test_stop_when_refused_then_says_so() -> None:
-    vendor = Vendor({Call.STOP: [Answer(401)]}, stop_at_s=1)
+    vendor = Vendor({Call.STOP: [Answer(400, code=2)]}, stop_at_s=1)
     assert vendor.supervise() is Ending.REFUSED
+
+
+# ---------------------------------------------------------------------- credentials are refused
+
+DENIED = pytest.mark.parametrize("denied", [Answer(401), Answer(403)], ids=repr)
+
+
+@DENIED
+def test_query_when_credentials_are_refused_then_is_repeated_every_minute_for_ever(
+    denied: Answer,
+) -> None:
+    vendor = Vendor({Call.QUERY: [RUNNING, denied]})
+    assert vendor.supervise(until_s=7200) is None
+    assert vendor.times(Call.QUERY) == [5, *range(65, 7201, 60)]
+    assert vendor.times(Call.ACQUIRE) == [0]
+    assert vendor.watch.trouble == "denied"
+    assert "answered 40" in vendor.steps[-1].why
+
+
+@DENIED
+def test_query_when_credentials_are_good_again_then_the_task_is_watched_on(denied: Answer) -> None:
+    vendor = Vendor({Call.QUERY: [RUNNING, *[denied] * 60, *[GONE] * 3, RUNNING]})
+    vendor.supervise(until_s=7200)
+    assert vendor.times(Call.ACQUIRE) == [0]
+    assert vendor.watch.trouble == ""
+
+
+def test_task_when_credentials_are_refused_before_it_ran_then_is_not_given_up() -> None:
+    vendor = Vendor({Call.QUERY: [*[Answer(401)] * 10, RUNNING]})
+    vendor.supervise(until_s=1000)
+    assert vendor.times(Call.ACQUIRE) == [0]
+    assert vendor.watch.running_utc_us
+
+
+@DENIED
+def test_stop_when_credentials_are_refused_then_is_repeated_until_they_are_good(
+    denied: Answer,
+) -> None:
+    vendor = Vendor({Call.STOP: [*[denied] * 20, STOPPED]}, stop_at_s=1)
+    assert vendor.supervise() is Ending.STOPPED
+    assert vendor.times(Call.STOP) == [5 + 60 * number for number in range(21)]
 
 
 # ---------------------------------------------------------------------- anything
@@ -365,7 +407,7 @@ def test_vendor_when_it_answers_anything_then_is_never_hurried_and_never_left_al
     for made in vendor.made:
         same = [each for each in vendor.made if 0 <= each.at_s - made.at_s < 1]
         assert len(same) <= 2 * CLOUD_RECORDING.identities
-    if stop_at_s is not None:
+    if stop_at_s is not None and vendor.watch.trouble != Meaning.DENIED:
         assert vendor.steps[-1].ending
 
 
