@@ -169,15 +169,18 @@ def _judge_failed_start(
 def _judge_stop(
     practices: Practices, watch: VendorWatch, answer: Answer, meaning: Meaning
 ) -> Judged:
-    if meaning in {Meaning.DONE, Meaning.GONE}:
+    gone = meaning is Meaning.GONE
+    again_s = practices.gone_again_s if gone else practices.failing_again_s
+    over = watch.tries >= len(again_s)
+    # A task that no query has missed yet may be moving to another machine at the vendor.
+    if meaning is Meaning.DONE or (gone and (over or watch.trouble_utc_us)):
         return Step(0, "stopped", Ending.STOPPED), watch
     what = f"stop {_told(answer)}"
     if meaning is Meaning.DENIED:
         return Step(practices.denied_again_s, what), replace(watch, trouble=meaning.value)
     if meaning is Meaning.WRONG:
         return Step(0, what, Ending.REFUSED, answer.field), watch
-    again_s = practices.failing_again_s
-    if watch.tries >= len(again_s):
+    if over:
         return Step(0, what, Ending.STOP_UNCONFIRMED), watch
     tried = replace(watch, tries=watch.tries + 1, trouble=meaning.value)
     return Step(again_s[watch.tries], f"{what}, try {tried.tries}"), tried

@@ -320,11 +320,35 @@ def test_stop_when_nothing_was_acquired_then_ends_without_a_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [GONE, Answer(206, code=435), Answer(400, code=49), Answer(202)], ids=repr
+    "answer", [Answer(206, code=435), Answer(400, code=49), Answer(202)], ids=repr
 )
 def test_stop_when_there_is_nothing_left_to_stop_then_is_done(answer: Answer) -> None:
     vendor = Vendor({Call.STOP: [answer]}, stop_at_s=1)
     assert vendor.supervise() is Ending.STOPPED
+
+
+def test_stop_when_a_task_that_ran_is_not_found_then_is_confirmed_before_it_is_done() -> None:
+    vendor = Vendor({Call.STOP: [GONE]}, stop_at_s=30)
+    assert vendor.supervise() is Ending.STOPPED
+    assert vendor.times(Call.STOP) == [65, 70, 80, 95]
+
+
+def test_stop_when_the_task_is_found_again_then_is_stopped_there() -> None:
+    vendor = Vendor({Call.STOP: [GONE, GONE, STOPPED]}, stop_at_s=30)
+    assert vendor.supervise() is Ending.STOPPED
+    assert vendor.times(Call.STOP) == [65, 70, 80]
+
+
+def test_stop_when_queries_had_missed_the_task_before_then_is_done_at_once() -> None:
+    vendor = Vendor({Call.QUERY: [RUNNING, GONE], Call.STOP: [GONE]}, stop_at_s=70)
+    assert vendor.supervise() is Ending.STOPPED
+    assert vendor.times(Call.STOP) == [70]
+
+
+def test_stop_when_troubles_mix_then_it_ends_all_the_same() -> None:
+    vendor = Vendor({Call.STOP: [BROKEN, GONE] * 9}, stop_at_s=1)
+    assert vendor.supervise() is Ending.STOPPED
+    assert len(vendor.times(Call.STOP)) == 4
 
 
 def test_stop_when_it_fails_then_is_repeated_and_at_last_told() -> None:
