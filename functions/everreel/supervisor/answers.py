@@ -31,7 +31,8 @@ class Meaning(StrEnum):
     RENEW = "renew"
     NAMELESS = "nameless"
     UNFINISHED = "unfinished"
-    BUSY = "busy"
+    NO_ROOM = "no_room"
+    THROTTLED = "throttled"
     FAILING = "failing"
     GONE = "gone"
     DENIED = "denied"
@@ -47,8 +48,10 @@ def meaning_of(call: Call, answer: Answer) -> Meaning:
         return Meaning.DONE
     if _cannot_start(call, answer):
         return Meaning.RENEW
-    if status == 429 or (call is Call.ACQUIRE and status == 400 and code == NO_ROOM):
-        return Meaning.BUSY
+    if status == 429:
+        return Meaning.THROTTLED
+    if call is Call.ACQUIRE and status == 400 and code == NO_ROOM:
+        return Meaning.NO_ROOM
     if status == 404 and call in {Call.QUERY, Call.STOP}:
         return Meaning.GONE
     if status in {401, 403} and call in {Call.QUERY, Call.STOP}:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
+from zlib import crc32
 
 from everreel.state.vendor import Layout
 from everreel.supervisor.backoff import CONFIRM_S, CONFIRMED_WITHIN_S
@@ -21,6 +22,8 @@ class Practices:
         steady_s: between queries of a task that runs.
         gone_again_s: between queries that must agree that there is no such task.
         failing_again_s: between queries that are not answered properly.
+        throttled_again_s: the longest waits between calls of which the service had too many; each
+            is shortened by up to a half, so that those who were refused do not come back together.
         denied_again_s: between queries or stops whose credentials are refused.
         unclear_s: a task that was not seen to run for so long is lost, however queries fail.
         idle_s: what the service takes for the longest idle time if the request names none.
@@ -42,6 +45,7 @@ class Practices:
     confirmed_within_s: int = CONFIRMED_WITHIN_S
     gone_again_s: tuple[int, ...] = (5, 10, 15)
     failing_again_s: tuple[int, ...] = (5, 10, 15, 30)
+    throttled_again_s: tuple[int, ...] = (4, 8, 16, 30, 30)
     denied_again_s: int = 60
     unclear_s: int = 120
     writes_playlists: bool = True
@@ -54,6 +58,11 @@ class Practices:
         """Return when a playlist of this layout has a name, from the first sign of running."""
         mixed = layout is Layout.MIX
         return self.mix_name_after_s if mixed else self.individual_name_after_s
+
+    def throttled_wait_s(self, sid: str, tries: int) -> int:
+        """Return the wait after `tries` calls of a recording that were too many; same each time."""
+        longest_s = self.throttled_again_s[tries]
+        return longest_s - crc32(f"{sid}{tries}".encode()) % (longest_s // 2 + 1)
 
     def between_looks_s(self, tasks: int) -> int:
         """Return the time between steady queries that keeps `tasks` of them within the budget.

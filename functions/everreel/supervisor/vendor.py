@@ -19,6 +19,10 @@ NAME_QUERIES = 2
 """That ask for the name of a playlist; later ones are for the task's health alone."""
 
 
+UNASKED = frozenset({Meaning.DENIED, Meaning.THROTTLED})
+"""Answers to a query that say nothing about its task, which records on."""
+
+
 class Ending(StrEnum):
     """Why a vendor's task is no longer watched."""
 
@@ -156,12 +160,16 @@ def _judge_failed_start(
         return Step(0, what, Ending.REFUSED, answer.field), watch
     if meaning in {Meaning.RENEW, Meaning.NAMELESS}:
         return _renew(practices, watch, what)
+    if meaning is Meaning.THROTTLED:
+        if watch.tries < len(practices.throttled_again_s):
+            return _wait_out(practices, watch, what)
+        return Step(0, what, Ending.NEVER_STARTED), watch  # another uid would be one call more
     unfinished = meaning is Meaning.UNFINISHED
     again_s = practices.unfinished_again_s if unfinished else practices.start_again_s
     if watch.tries < len(again_s):
         tried = replace(watch, tries=watch.tries + 1, trouble=meaning.value)
         return Step(again_s[watch.tries], f"{what}, try {tried.tries}"), tried
-    if meaning is Meaning.BUSY:  # another uid finds no more room than this one
+    if meaning is Meaning.NO_ROOM:  # another uid finds no more room than this one
         return Step(0, what, Ending.NO_ROOM), watch
     return _renew(practices, watch, what)
 
@@ -180,10 +188,19 @@ def _judge_stop(
         return Step(practices.denied_again_s, what), replace(watch, trouble=meaning.value)
     if meaning is Meaning.WRONG:
         return Step(0, what, Ending.REFUSED, answer.field), watch
+    if meaning is Meaning.THROTTLED and watch.tries < len(practices.throttled_again_s):
+        return _wait_out(practices, watch, what)
     if over:
         return Step(0, what, Ending.STOP_UNCONFIRMED), watch
     tried = replace(watch, tries=watch.tries + 1, trouble=meaning.value)
     return Step(again_s[watch.tries], f"{what}, try {tried.tries}"), tried
+
+
+def _wait_out(practices: Practices, watch: VendorWatch, what: str) -> Judged:
+    """Make the same call again when the vendor has fewer of them."""
+    tried = replace(watch, tries=watch.tries + 1, trouble=Meaning.THROTTLED.value)
+    pause_s = practices.throttled_wait_s(watch.sid, watch.tries)
+    return Step(pause_s, f"{what}, try {tried.tries}"), tried
 
 
 def _renew(practices: Practices, watch: VendorWatch, why: str) -> Judged:
@@ -222,10 +239,15 @@ def _judge_query(
     exited: bool,
 ) -> Judged:
     meaning = meaning_of(Call.QUERY, answer)
-    if meaning is Meaning.DENIED:
-        # It says nothing about the task, which records on, so what was known of it stays known.
-        unknown = replace(watch, tries=0, trouble=meaning.value, trouble_utc_us=0)
-        return Step(practices.denied_again_s, f"query {_told(answer)}"), unknown
+    if meaning in UNASKED:
+        what = f"query {_told(answer)}"
+        tries = watch.tries if watch.trouble == meaning else 0
+        unknown = replace(watch, tries=tries, trouble=meaning.value, trouble_utc_us=0)
+        if meaning is Meaning.DENIED:
+            return Step(practices.denied_again_s, what), unknown
+        if tries < len(practices.throttled_again_s):
+            return _wait_out(practices, unknown, what)
+        return Step(practices.between_looks_s(tasks), what), unknown
     if meaning is not Meaning.DONE:
         return _judge_trouble(order, practices, watch, answer, meaning.value, now_us, exited=exited)
     match answer.health:
@@ -291,7 +313,7 @@ def _judge_trouble(
     exited: bool = False,
 ) -> Judged:
     """Ask again until the same trouble has been confirmed, or the task is unseen for too long."""
-    failing = trouble in {Meaning.FAILING, Meaning.UNFINISHED, Meaning.BUSY}
+    failing = trouble in {Meaning.FAILING, Meaning.UNFINISHED}
     again_s = practices.failing_again_s if failing else practices.gone_again_s
     tries = watch.tries if trouble == watch.trouble else 0
     since_us = watch.trouble_utc_us or now_us
@@ -339,7 +361,7 @@ def _within_the_deadline(
 ) -> Judged:
     """Give the verdict about a task that was never seen to run when its time is over."""
     judged = step.ending or watch.call is not Call.QUERY or watch.running_utc_us
-    if judged or watch.trouble == Meaning.DENIED:
+    if judged or watch.trouble in UNASKED:
         return step, watch
     left_s = practices.confirmed_within_s - (now_us - watch.task_utc_us) / MICROSECONDS
     if left_s <= 0:

@@ -26,6 +26,7 @@ GONE = Answer(404, code=404)
 BROKEN = Answer(500, code=500)
 SILENT = Answer(0)
 UNFINISHED = Answer(206, code=65)
+THROTTLED = Answer(429)
 STOPPED = Answer(200)
 
 Script = dict[Call, list[Answer]]

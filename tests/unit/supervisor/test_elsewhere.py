@@ -87,9 +87,20 @@ def test_events_when_told_then_name_the_task_and_its_playlist() -> None:
             Reason.VENDOR_FAILED,
             "vendor_lost",
         ),
-        ({Call.ACQUIRE: [Answer(429)]}, Status.ABNORMAL, Reason.VENDOR_FAILED, "vendor_no_room"),
+        (
+            {Call.ACQUIRE: [Answer(400, code=406)]},
+            Status.ABNORMAL,
+            Reason.VENDOR_FAILED,
+            "vendor_no_room",
+        ),
+        (
+            {Call.ACQUIRE: [Answer(429)]},
+            Status.ABNORMAL,
+            Reason.NEVER_STARTED,
+            "vendor_never_started",
+        ),
     ],
-    ids=["exited", "refused", "never started", "lost", "no room"],
+    ids=["exited", "refused", "never started", "lost", "no room", "too many calls"],
 )
 def test_recording_when_its_task_is_over_then_ends_with_the_reason(
     script: dict[Call, list[Answer]], status: Status, reason: Reason, code: str | None

@@ -26,6 +26,7 @@ from tests.unit.supervisor.scripted_vendor import (
     STARTED,
     STARTING,
     STOPPED,
+    THROTTLED,
     UNFINISHED,
     Vendor,
 )
@@ -125,12 +126,30 @@ def test_start_when_its_uid_or_ticket_is_used_up_then_the_other_uid_at_once(
     assert vendor.times(Call.START) == [0, 0]
 
 
-@pytest.mark.parametrize("answer", [Answer(429), Answer(400, code=406)], ids=repr)
-def test_acquire_when_the_vendor_has_no_room_then_waits_and_keeps_its_uid(answer: Answer) -> None:
-    vendor = Vendor({Call.ACQUIRE: [answer]})
+def test_acquire_when_the_vendor_has_no_room_then_waits_and_keeps_its_uid() -> None:
+    vendor = Vendor({Call.ACQUIRE: [Answer(400, code=406)]})
     assert vendor.supervise() is Ending.NO_ROOM
     assert vendor.times(Call.ACQUIRE) == [0, 3, 9, 18]
     assert set(vendor.uids()) == {"101"}
+
+
+@pytest.mark.parametrize("call", [Call.ACQUIRE, Call.START])
+def test_start_when_there_are_too_many_calls_then_waits_longer_and_longer(call: Call) -> None:
+    vendor = Vendor({call: [THROTTLED]})
+    assert vendor.supervise() is Ending.NEVER_STARTED
+    waits = [after - before for before, after in pairwise(vendor.times(call))]
+    assert len(waits) == 5
+    for wait, longest in zip(waits, (4, 8, 16, 30, 30), strict=True):
+        assert longest / 2 <= wait <= longest
+    assert set(vendor.uids()) == {"101"}
+    assert {made.domain for made in vendor.made} == {0}
+
+
+def test_waits_when_several_were_too_many_then_differ_and_are_the_same_each_time() -> None:
+    sids = [f"{number:032x}" for number in range(50)]
+    waits = [CLOUD_RECORDING.throttled_wait_s(sid, 4) for sid in sids]
+    assert set(waits) == set(range(15, 31))
+    assert waits == [CLOUD_RECORDING.throttled_wait_s(sid, 4) for sid in sids]
 
 
 def test_start_when_troubles_mix_then_their_number_counts() -> None:
@@ -165,7 +184,7 @@ def test_task_when_it_can_exit_soon_then_queries_stay_below_its_idle_time() -> N
 
 @given(
     st.lists(
-        st.sampled_from([STARTING, GONE, BROKEN, SILENT, UNFINISHED, Answer(429), Answer(400)]),
+        st.sampled_from([STARTING, GONE, BROKEN, SILENT, UNFINISHED, Answer(400)]),
         min_size=1,
         max_size=40,
     )
@@ -191,7 +210,7 @@ def test_task_when_gone_then_is_confirmed_after_five_ten_and_fifteen_seconds() -
     assert vendor.watch.restarts == 1
 
 
-@pytest.mark.parametrize("trouble", [BROKEN, SILENT, UNFINISHED, Answer(429)], ids=repr)
+@pytest.mark.parametrize("trouble", [BROKEN, SILENT, UNFINISHED], ids=repr)
 def test_query_when_it_fails_then_again_after_five_ten_fifteen_and_thirty(trouble: Answer) -> None:
     vendor = Vendor({Call.QUERY: [RUNNING, *[trouble] * 5, RUNNING]})
     vendor.supervise(until_s=130)
@@ -362,6 +381,36 @@ def test_stop_when_refused_then_says_so() -> None:
     assert vendor.supervise() is Ending.REFUSED
 
 
+# ---------------------------------------------------------------------- too many calls
+
+
+@pytest.mark.parametrize("before", [RUNNING, STARTING], ids=["running", "starting"])
+def test_query_when_there_are_too_many_calls_then_the_task_is_never_lost(before: Answer) -> None:
+    vendor = Vendor({Call.QUERY: [before, THROTTLED]})
+    assert vendor.supervise(until_s=7200) is None
+    assert vendor.times(Call.ACQUIRE) == [0]
+    waits = [after - before for before, after in pairwise(vendor.times(Call.QUERY))]
+    assert all(2 <= wait <= 30 for wait in waits[1:6])
+    assert set(waits[6:]) == {60}
+
+
+def test_query_when_there_were_too_many_calls_then_what_else_fails_counts_anew() -> None:
+    answers = [RUNNING, *[GONE] * 3, *[THROTTLED] * 8, *[GONE] * 3, RUNNING]
+    vendor = Vendor({Call.QUERY: answers})
+    vendor.supervise(until_s=1000)
+    assert vendor.times(Call.ACQUIRE) == [0]
+    assert vendor.watch.trouble == ""
+
+
+def test_stop_when_there_are_too_many_calls_then_is_made_again_and_at_last_told() -> None:
+    vendor = Vendor({Call.STOP: [*[THROTTLED] * 5, STOPPED]}, stop_at_s=1)
+    assert vendor.supervise() is Ending.STOPPED
+    never = Vendor({Call.STOP: [THROTTLED]}, stop_at_s=1)
+    assert never.supervise() is Ending.STOP_UNCONFIRMED
+    assert vendor.times(Call.STOP) == never.times(Call.STOP)
+    assert 44 <= vendor.now_s - 5 <= 88
+
+
 # ---------------------------------------------------------------------- credentials are refused
 
 DENIED = pytest.mark.parametrize("denied", [Answer(401), Answer(403)], ids=repr)
@@ -446,7 +495,7 @@ def test_watch_when_carried_on_then_counts_only_up_within_bounds(
     assert watch.restarts <= ORDER.restarts
     assert watch.failed_starts < CLOUD_RECORDING.identities
     assert watch.starts <= (ORDER.restarts + 1) * CLOUD_RECORDING.identities
-    assert watch.tries <= 4
+    assert watch.tries <= 5
 
 
 def test_watch_when_it_is_new_then_begins_with_an_acquire() -> None:

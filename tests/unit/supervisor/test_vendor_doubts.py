@@ -15,6 +15,7 @@ from tests.unit.supervisor.scripted_vendor import (
     BROKEN,
     SILENT,
     STARTED,
+    THROTTLED,
     UNFINISHED,
     Vendor,
 )
@@ -22,7 +23,6 @@ from tests.unit.supervisor.vendor_world import VendorWorld
 
 LOST = [SILENT, BROKEN, UNFINISHED, Answer(504, code=62), Answer(206), Answer(400, code=62)]
 ALREADY = Answer(201, code=7)
-THROTTLED = Answer(429)
 
 
 @pytest.mark.parametrize("answer", LOST, ids=repr)
