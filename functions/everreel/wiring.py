@@ -279,9 +279,7 @@ class Wiring:
         return self._once(
             "recordings",
             lambda: DynamoRecordings(
-                self.settings.table,
-                clock=self.clock,
-                retention_days=self.settings.retention_days,
+                self.settings.table, clock=self.clock, retention_days=self.settings.retention_days
             ),
         )
 
@@ -306,14 +304,8 @@ class Wiring:
         """What looks at recordings that run at vendors."""
         from everreel.supervisor.elsewhere import Elsewhere
 
-        return Elsewhere(
-            self.vendor_tasks,
-            self.recordings,
-            self.notices,
-            self.services,
-            self.bus,
-            self.clock,
-        )
+        tasks, notices = self.vendor_tasks, self.notices
+        return Elsewhere(tasks, self.recordings, notices, self.services, self.bus, self.clock)
 
     @property
     def services(self) -> "Mapping[ProviderName, Service]":

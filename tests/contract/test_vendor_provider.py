@@ -300,6 +300,15 @@ def test_playlist_when_individual_then_the_query_tells_its_name(recording: Deplo
     assert recording.watch.playlist.endswith("__uid_s_1__uid_e_av.m3u8")
 
 
+def test_playlist_when_individual_and_stopped_at_once_then_the_stop_tells_its_name(
+    recording: Deployment,
+) -> None:
+    recording.order = replace(recording.order, layout=Layout.INDIVIDUAL)
+    recording.supervise(until_s=2)
+    assert recording.supervise(stop=True) is Ending.STOPPED
+    assert recording.watch.playlist.endswith("__uid_s_1__uid_e_av.m3u8")
+
+
 def test_transcoder_when_started_then_joins_under_its_uid(agora: FakeAgora) -> None:
     world = Deployment(agora, "transcoder", dict(KEY))
     world.order = replace(world.order, max_idle_s=600)

@@ -172,18 +172,15 @@ class FakeAgora:
             services = {"cloudTranscoder": {"status": service}}
             return 200, {"taskId": task.task, "status": state, "services": services}
         status = 5 if task.health is None else task.health
-        files = [{"fileName": f"{task.task}_{task.channel}__uid_s_1__uid_e_av.m3u8"}]
-        return 200, {
-            "sid": task.task,
-            "serverResponse": {"status": status, "fileListMode": "json", "fileList": files},
-        }
+        return 200, {"sid": task.task, "serverResponse": {"status": status, **_files(task)}}
 
     def _stop(self, place: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
         task = self.tasks.get(place["task"])
         if task is None or not task.live:
             return 404, {"code": 404, "reason": "failed to find worker"}
         task.live = False
-        return 200, {"sid": task.task, "serverResponse": {"uploadingStatus": "uploaded"}}
+        told = {"uploadingStatus": "uploaded", **_files(task)}
+        return 200, {"sid": task.task, "serverResponse": told}
 
     def _fault(self, call: str, channel: str) -> Fault | None:
         """Take the oldest piece of misbehaviour that befalls this call."""
@@ -238,6 +235,11 @@ class FakeAgora:
         if fault.status:
             shown = {**answered, **fault.body} if fault.told else fault.body
             _write(handler, fault.status, shown, fault.slow_s)
+
+
+def _files(task: Task) -> dict[str, Any]:
+    files = [{"fileName": f"{task.task}_{task.channel}__uid_s_1__uid_e_av.m3u8"}]
+    return {"fileListMode": "json", "fileList": files}
 
 
 def _named(body: dict[str, Any]) -> tuple[str, str]:

@@ -182,7 +182,8 @@ def _judge_stop(
     over = watch.tries >= len(again_s)
     # A task that no query has missed yet may be moving to another machine at the vendor.
     if meaning is Meaning.DONE or (gone and (over or watch.trouble_utc_us)):
-        return Step(0, "stopped", Ending.STOPPED), watch
+        named = replace(watch, playlist=watch.playlist or answer.playlist)
+        return Step(0, "stopped", Ending.STOPPED), named
     what = f"stop {_told(answer)}"
     if meaning is Meaning.DENIED:
         return Step(practices.denied_again_s, what), replace(watch, trouble=meaning.value)

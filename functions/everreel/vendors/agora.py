@@ -114,7 +114,7 @@ class CloudRecording:
         client_request: Mapping[str, Any],
         reply: Reply,
     ) -> str:
-        if call is Call.QUERY:
+        if call in {Call.QUERY, Call.STOP}:
             return words.playlist_in(reply.body)
         if not task or order.layout is not Layout.MIX:
             return ""

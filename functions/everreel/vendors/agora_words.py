@@ -104,7 +104,7 @@ def playlist_of_mix(task: str, channel: str, prefix: Sequence[str]) -> str:
 
 
 def playlist_in(reply: Mapping[str, Any]) -> str:
-    """Find the playlist that a query tells of, "" before there is one."""
+    """Find the playlist that a query or a stop tells of, "" before there is one."""
     files = _part(reply, "serverResponse").get("fileList")
     if isinstance(files, str):
         return text_in({"name": files}, "name")

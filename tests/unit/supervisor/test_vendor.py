@@ -332,6 +332,18 @@ def test_stop_when_asked_for_then_the_task_is_stopped_by_the_next_look() -> None
     assert vendor.times(Call.STOP) == [65]
 
 
+@pytest.mark.parametrize(
+    ("start", "name"), [(NAMELESS, "x.m3u8"), (STARTED, "task_lobby.m3u8")], ids=["new", "known"]
+)
+def test_stop_when_its_answer_names_the_playlist_then_is_kept_if_none_is_known(
+    start: Answer, name: str
+) -> None:
+    named = replace(STOPPED, playlist="x.m3u8")
+    vendor = Vendor({Call.START: [start], Call.STOP: [named]}, stop_at_s=1)
+    assert vendor.supervise() is Ending.STOPPED
+    assert vendor.watch.playlist == name
+
+
 def test_stop_when_nothing_was_acquired_then_ends_without_a_call() -> None:
     vendor = Vendor({}, stop_at_s=0)
     assert vendor.supervise() is Ending.STOPPED

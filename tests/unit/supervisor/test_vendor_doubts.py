@@ -117,7 +117,7 @@ def test_recording_when_stopped_while_its_start_is_in_doubt_then_the_task_is_sto
     assert (verdict.action, verdict.wait_s) == (Action.WAIT, 2)
     world.clock.advance(2)
     assert world.look().action is Action.DONE
-    assert world.asked[-1] == (3, Call.STOP, "task")
+    assert world.times(Call.STOP) == [3]
     assert (world.recording.status, world.recording.reason) == (Status.EXITED, Reason.STOPPED)
 
 
