@@ -288,9 +288,10 @@ class Loop:
         """
         heart, k = self._heart, segment.k
         if segment.stand_in or not segment.whole:
-            looks = round(LOOKS_PER_S * (self._settings.drain_s - SPARE_S))
-            poll_s = self._settings.give_way_s / 4
-            self._cutting.yielding.wait(segment, self._leaving, poll_s, looks)
+            spare_s, poll_s = self._settings.drain_s - SPARE_S, self._settings.give_way_s / 4
+            looks = round(LOOKS_PER_S * spare_s)
+            latest_s = self._leave_s + LOOKS_PER_S / 2 * spare_s
+            self._cutting.yielding.wait(segment, self._leaving, poll_s, looks, latest_s)
         elif not self._uploads.behind and 0 <= heart.heir_k <= k:
             heart.relieved.wait(self._settings.give_way_s)
         elif not self._uploads.behind:
@@ -299,8 +300,7 @@ class Loop:
             raise StoreTooSlow("the lap ended while another one was given precedence")
 
     def _is_over(self, segment: Segment) -> bool:
-        fenced = self._heart.fenced
-        return self._stopped and self._cutting.yielding.is_over(segment, fenced)
+        return self._stopped and self._cutting.yielding.is_over(segment, self._heart.fenced)
 
     def _let_go_of_the_silent(self) -> None:
         """Commit the open segment of a source that went silent: memory is no place to wait in.

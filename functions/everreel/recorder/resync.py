@@ -226,7 +226,14 @@ class Yielding:
         self._limit_s = limit_s
         self._pause = threading.Event()
 
-    def wait(self, segment: Segment, leaving: threading.Event, poll_s: float, looks: int) -> None:
+    def wait(
+        self,
+        segment: Segment,
+        leaving: threading.Event,
+        poll_s: float,
+        looks: int,
+        latest_s: float,
+    ) -> None:
         """Wait while somebody else is likely to commit a bucket of which we have a part.
 
         One that leaves leaves the bucket to those that stay; of those that stop at the same time
@@ -237,8 +244,9 @@ class Yielding:
             leaving: the lap ends and has less time for it.
             poll_s: seconds between looks.
             looks: of a lap that leaves.
+            latest_s: when it has to go on in any case, as its function ends; monotonic seconds.
         """
-        until_s = self._clock.monotonic() + self._limit_s
+        until_s = min(self._clock.monotonic() + self._limit_s, latest_s)
         patience = looks
         while patience > 0 and self._likely(segment) and self._clock.monotonic() < until_s:
             patience -= leaving.is_set()

@@ -83,7 +83,7 @@ def test_part_of_a_bucket_when_another_lap_has_more_of_it_then_that_goes_first(
     recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
     leaving = threading.Event()
     leaving.set()
-    yielding(stage, recordings).wait(part, leaving, 0.0, 24)
+    yielding(stage, recordings).wait(part, leaving, 0.0, 24, stage.clock.monotonic() + 60)
     assert (recordings.segment(SID, K) is None) == kept
 
 
@@ -141,3 +141,13 @@ def test_media_behind_a_break_when_it_is_left_to_another_lap_then_formats_hold_o
     left = resync.end() if ends else resync.leave()
     assert left.place is None
     assert left.events == [change]
+
+
+def test_part_of_a_bucket_when_the_function_is_about_to_end_then_is_kept_at_once() -> None:
+    """However many looks it would have: a lap that paid its debts has less time left."""
+    stage, recordings = two_laps(LateRecordings())
+    told = Progress(OK, zero_us=0, open_k=K, entered_k=0)
+    recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
+    now_s = stage.clock.monotonic()
+    yielding(stage, recordings).wait(CUT_SHORT, threading.Event(), 0.0, 24, now_s)
+    assert recordings.segment(SID, K) is None
