@@ -260,8 +260,7 @@ class Timeline:
             self._same_clock = self._overlaps = True
             self.repairs["repeated"] += 1
             return None
-        end_us = self._end_us if self._end_us is not None else dts_us
-        ahead_us = dts_us - end_us
+        ahead_us = dts_us - (dts_us if self._end_us is None else self._end_us)
         early_us = ahead_us - (now_us - self._arrived_us())
         if self.paced:  # in bursts, what was sent while we were away comes too
             early_us = abs(early_us)
@@ -352,10 +351,14 @@ class Timeline:
         """Reset the clock if what was repeated stays late: it is another life of the same stream.
 
         Also where every session's clock begins with 0 (RTP-Info): its times are the first life's.
+        What a server keeps of a stream that stands still is late as well, but ends where we did.
         """
-        came_us, unit = self._held.first
+        (came_us, unit), newest = self._held.first, self._held.newest
         at_us = self._peek_us(unit)
-        late = self._late_us(*self._held.newest) >= CATCH_UP_US
+        kept = (
+            unit.dts is not None and (self._peek_us(newest[1]) or 0) > (self._end_us or 0) - STEP_US
+        )
+        late = self._late_us(*newest) >= CATCH_UP_US and not kept
         if at_us is not None and late and self._repeats_late(came_us, unit):
             self._end_us = at_us + self._reset(unit, (at_us, at_us), came_us, out, Cause.RECONNECT)
 
@@ -372,8 +375,7 @@ class Timeline:
 
     def _insert_outage(self, late_us: int, out: Events) -> None:
         """Put back the time that a server took out when it ran timestamps on over an outage."""
-        first_us = self._peek_us(self._held.first[1])
-        end_us = self._end_us
+        first_us, end_us = self._peek_us(self._held.first[1]), self._end_us
         if end_us is None or first_us is None:
             return
         if not -JUMP_BACK_US < first_us - end_us < JUMP_AHEAD_US:

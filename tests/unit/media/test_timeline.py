@@ -527,6 +527,24 @@ def test_publisher_that_plays_the_same_from_its_start_over_rtsp_when_reopened_th
     assert rejoined.gap_us == pytest.approx(3_000_000, abs=60_000)
 
 
+@pytest.mark.parametrize("still_s", [15.3, 16.0, 17.5, 40.0])
+def test_stream_that_stands_still_when_reopened_then_what_its_server_keeps_is_no_other_life(
+    still_s: float,
+) -> None:
+    """The server has the newest group of pictures, the publisher goes on with its clock later."""
+    whole = stream(16)
+    first = [a for a in whole if a.at_us < 7_000_000]
+    kept = [a for a in first if isinstance(a.event, AccessUnit) and a.at_us >= 6_000_000]
+    again_us = 7_000_000 + 15_300_000
+    rest = later([a for a in whole if a.at_us >= 7_000_000], round(still_s * 1e6))
+    timeline = Timeline()
+    events = place(timeline, first) + timeline.flush()
+    timeline.reopened()
+    events += place(timeline, [*(replace(a, at_us=again_us) for a in kept), *rest])
+    assert [s.data for s in samples(events)] == [s.data for s in samples(place(Timeline(), whole))]
+    assert not breaks(events), "nothing is missing"
+
+
 @pytest.mark.parametrize("away_us", [1_000_000, 2_500_000, 15_000_000])
 def test_publisher_that_plays_the_same_from_its_start_when_reopened_then_it_is_kept_again(
     away_us: int,
