@@ -1,6 +1,7 @@
 """Where a joining lap may begin, and what lies between the recording so far and its beginning."""
 
 from everreel.media import bounds
+from everreel.media.access_unit import Medium
 from everreel.media.segment import Cause, Gap, Place, Sample
 from everreel.media.tolerances import ROUNDING_US
 
@@ -10,7 +11,6 @@ class Entrance:
 
     Attributes:
         after_k: numbers begin behind it.
-        late: others have the bucket in which it begins from an earlier keyframe on.
     """
 
     def __init__(self, place: Place, target_us: int, after_k: int) -> None:
@@ -23,8 +23,8 @@ class Entrance:
         """
         self.place = place
         self.after_k = after_k
-        self.late = not place.alone
         self._target_us = target_us
+        self._seen = set[Medium]()
 
     def too_early(self, sample: Sample) -> bool:
         """Tell whether decoding must not begin with this sample, because others have it."""
@@ -33,8 +33,17 @@ class Entrance:
         if not place.alone:
             k = bounds.bucket(sample.pts_us, self._target_us) + place.shift_k
             known = known or k <= self.after_k
-        self.late &= not known  # the next bucket is seen from its beginning
+        if known:  # its next bucket is seen from its beginning
+            self._seen.add(sample.medium)
         return known
+
+    def late(self, first: Sample) -> bool:
+        """Tell whether others have the bucket that begins with `first` from an earlier keyframe on.
+
+        Media do not arrive together: pictures come up to their reordering before sound, so that
+        only the medium itself tells.
+        """
+        return not self.place.alone and first.medium not in self._seen
 
     def gap(self, start_us: int) -> Gap | None:
         """Write down what is missing before a beginning at `start_us`."""

@@ -208,7 +208,7 @@ class Segmenter:
     def _begin(self, samples: list[Sample]) -> None:
         """Open a segment that starts with the first of `samples`."""
         first = samples[0]
-        late = self._entrance is not None and self._entrance.late
+        late = self._entrance is not None and self._entrance.late(first)
         if self._entrance is not None:
             self._enter(self._entrance, first.pts_us)
         if self.origin_us is None:

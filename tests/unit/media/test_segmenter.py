@@ -94,6 +94,34 @@ def test_join_when_numbers_run_ahead_only_behind_what_is_stored_then_nothing_is_
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("keyframe_missed", [True, False])
+def test_join_when_sound_from_before_comes_first_then_only_pictures_tell_whether_a_bucket_is_whole(
+    keyframe_missed: bool,
+) -> None:
+    """Pictures are sent before the sound of their time, so one may have missed the keyframe."""
+    arrivals = stream(20, gop=25)
+    origin_us = Recorder().take(arrivals).segmenter.origin_us or 0
+    late = Recorder()
+    late.segmenter.join(Place(origin_us, origin_us, after_k=0, after_us=6_000_000))
+    sound = [a for a in arrivals if a.event is AUDIO or (_of(a, A) and a.at_us >= 5_900_000)]
+    begin_us = 6_040_000 if keyframe_missed else 5_000_000
+    pictures = [a for a in arrivals if a.event is VIDEO or (_of(a, V) and a.at_us >= begin_us)]
+    late.take([a for a in sound if a.at_us < 6_000_000])
+    late.take(sorted([*pictures, *(a for a in sound if a.at_us >= 6_000_000)], key=_arrival))
+    first = late.end()[0]
+    assert (first.k, first.stand_in) == (1, keyframe_missed)
+    assert first.start_us == (7_000_000 if keyframe_missed else 6_000_000)
+    assert late.segmenter.entered_k == (2 if keyframe_missed else 1)
+
+
+def _of(arrival: Arrival, medium: Medium) -> bool:
+    return isinstance(arrival.event, AccessUnit) and arrival.event.medium is medium
+
+
+def _arrival(arrival: Arrival) -> int:
+    return arrival.at_us
+
+
 @given(chunk=st.integers(1, 400))
 def test_segments_when_units_arrive_in_other_pieces_then_they_are_the_same(chunk: int) -> None:
     arrivals = stream(14)
