@@ -175,8 +175,7 @@ class Timeline:
         track.last_us = track.newest_us = dts_us
         track.shown_us = max(track.shown_us, pts_us)
         track.arrived_us = now_us
-        if self._end_us is None or dts_us > self._end_us:
-            self._end_us = dts_us
+        self._end_us = dts_us if self._end_us is None else max(self._end_us, dts_us)
         if self._delay_us is None or now_us - dts_us < self._delay_us:
             self._delay_us = now_us - dts_us
         self._recent.add(medium, pts_us, unit.data)
@@ -355,9 +354,8 @@ class Timeline:
         """
         (came_us, unit), newest = self._held.first, self._held.newest
         at_us = self._peek_us(unit)
-        kept = (
-            unit.dts is not None and (self._peek_us(newest[1]) or 0) > (self._end_us or 0) - STEP_US
-        )
+        ended_us = (self._end_us or 0) - STEP_US
+        kept = unit.dts is not None and (self._peek_us(newest[1]) or 0) > ended_us
         late = self._late_us(*newest) >= CATCH_UP_US and not kept
         if at_us is not None and late and self._repeats_late(came_us, unit):
             self._end_us = at_us + self._reset(unit, (at_us, at_us), came_us, out, Cause.RECONNECT)
