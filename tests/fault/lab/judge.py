@@ -28,9 +28,8 @@ LENGTH_US = 1_500_000
 DRIFT_US = 3_000
 """Timestamps of one stretch keep their distance to those published; RTMP counts milliseconds."""
 
-LEAP_US = 300_000
-"""Where the source's clock leaps in mid-stream only arrival tells how much time really passed, and
-that is late at times where a dozen processes share two cores."""
+LEAP_US = 100_000
+"""Where the source's clock leaps in mid-stream, media goes on behind the end of all its tracks."""
 
 
 @dataclass(frozen=True, slots=True)
