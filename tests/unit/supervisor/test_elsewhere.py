@@ -252,13 +252,7 @@ def test_look_when_repeated_before_its_time_then_no_call_is_made() -> None:
 
 def test_look_when_one_died_in_its_call_then_the_next_one_goes_on_after_it() -> None:
     world = VendorWorld()
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    world.during = [die]
-    with pytest.raises(KeyboardInterrupt):
-        world.wake()
+    world.die(0)
     assert world.wake().wait_s == 5
     world.run(until_s=BUSY_S + 20)
     assert world.recording.status is Status.IN_PROGRESS
@@ -267,13 +261,7 @@ def test_look_when_one_died_in_its_call_then_the_next_one_goes_on_after_it() -> 
 
 def test_look_when_one_died_in_its_start_then_the_next_one_uses_the_same_ticket() -> None:
     world = VendorWorld()
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    world.during = [lambda: None, die]
-    with pytest.raises(KeyboardInterrupt):
-        world.wake()
+    world.die(1)
     world.run(until_s=BUSY_S + 20)
     assert world.times(Call.ACQUIRE) == [0]
     assert world.times(Call.START) == [0, BUSY_S]

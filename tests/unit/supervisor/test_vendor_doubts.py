@@ -133,13 +133,7 @@ def test_recording_when_stopped_and_its_task_was_never_told_then_says_so() -> No
 
 def test_recording_when_stopped_after_a_look_died_in_its_start_then_the_task_is_stopped() -> None:
     world = VendorWorld()
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    world.during = [lambda: None, die]
-    with pytest.raises(KeyboardInterrupt):
-        world.wake()
+    world.die(1)
     world.stop()
     world.clock.advance(BUSY_S)
     assert world.wake().action is Action.DONE

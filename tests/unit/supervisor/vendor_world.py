@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from everreel.clock import MICROSECONDS, ManualClock
 from everreel.errors import ServiceFault
 from everreel.events.memory import MemoryBus
@@ -173,6 +175,16 @@ class VendorWorld:
         )
         self.looks.append((self.now_s, verdict))
         return verdict
+
+    def die(self, call: int) -> None:
+        """Let a look die while it makes its call number `call` (from 0)."""
+
+        def killed() -> None:
+            raise KeyboardInterrupt
+
+        self.during = [*[lambda: None] * call, killed]
+        with pytest.raises(KeyboardInterrupt):
+            self.wake()
 
     def wake(self) -> Verdict:
         """Look as a door has it done: nothing is carried on."""
