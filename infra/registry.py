@@ -72,6 +72,8 @@ class FunctionRow:
 _READ_ROWS = ("dynamodb:GetItem", "dynamodb:Query")
 # Put and Update keep a ticket, use it up, write the recording and its first lap.
 _START_ROWS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+# Who moves a recording on also replaces its laps' rows and gives its name free.
+_MOVE_ROWS = (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 _START = (
     Grant("recorder", ("lambda:InvokeFunction",)),
     Grant("supervision", ("states:StartExecution",)),
@@ -111,16 +113,7 @@ RECORDER = FunctionRow(
         "drain_s",
     ),
     grants=(
-        Grant(
-            "table",
-            (
-                *_READ_ROWS,
-                "dynamodb:PutItem",
-                "dynamodb:UpdateItem",
-                "dynamodb:DeleteItem",
-                "dynamodb:ConditionCheckItem",
-            ),
-        ),
+        Grant("table", (*_MOVE_ROWS, "dynamodb:ConditionCheckItem")),
         # GetObject compares an object that was there already; DeleteObject is for the loser of a
         # commit, who removes its own.
         Grant("objects", ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")),
@@ -144,10 +137,7 @@ LOOK = FunctionRow(
     grants=(
         # The writes bury a lap that died, end a recording that nobody records any more, and keep
         # how far a vendor's task has come.
-        Grant(
-            "table",
-            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-        ),
+        Grant("table", _MOVE_ROWS),
         Grant("agora_key", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
     ),
@@ -174,10 +164,7 @@ RELAY = FunctionRow(
     ),
     grants=(
         # Who runs the lane, the next lap, and the burial of one that died.
-        Grant(
-            "table",
-            (*_READ_ROWS, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-        ),
+        Grant("table", _MOVE_ROWS),
         Grant("recorder", ("lambda:InvokeFunction",)),
         Grant("lanes", ("states:SendTaskSuccess",)),
         _PUBLISH,
@@ -268,7 +255,7 @@ API = FunctionRow(
         Grant("notice_secrets", ("secretsmanager:GetSecretValue",)),
         _PUBLISH,
         # A recording that is stopped between two laps gives its name free at once.
-        Grant("table", (*_START_ROWS, "dynamodb:Query", "dynamodb:DeleteItem")),
+        Grant("table", _MOVE_ROWS),
         Grant("index", ("dynamodb:Query",)),
     ),
 )
