@@ -28,10 +28,10 @@ def poster(media: bytes) -> bytes:
         with av.open(io.BytesIO(media), "r") as container:
             if not container.streams.video:
                 raise SourceUnsupported("the recording has no pictures")
-            video = container.streams.video[0].codec_context
+            video = container.streams.video[0]
             if video.width * video.height > LARGEST:
                 raise SourceUnsupported(f"{video.width} x {video.height} is too large to decode")
-            frame = next(container.decode(container.streams.video[0]), None)
+            frame = next(container.decode(video), None)
             if frame is None:
                 raise SourceUnsupported("the first segment holds no picture that decodes")
             image = frame.to_image()  # type: ignore[no-untyped-call]

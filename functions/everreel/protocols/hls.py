@@ -10,7 +10,6 @@ Encrypted segments are refused before their key is fetched: no AES is at hand in
 Source: RFC 8216.
 """
 
-import itertools
 import logging
 import threading
 import time
@@ -302,7 +301,9 @@ class HlsSource:
         """Fetch a segment, again if it fails: it may appear late or the connection may break."""
         limits = Limits(body=SEGMENT_MAX, total_s=max(3 * target_s, 15.0))
         until_s = self._clock.monotonic() + _grace_s(target_s)
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 stream = self._client.get(part.url, limits, part.byte_range)
                 return (yield from self._body(stream, b""))
@@ -313,7 +314,6 @@ class HlsSource:
                     raise
                 _log.warning("hls: attempt %d for a segment failed: %s", attempt, error.message)
             yield from self._pause_until(now_s + min(target_s / 2, _RETRY_PAUSE_MAX_S))
-        raise AssertionError("counting does not end")
 
     def _body(
         self, stream: HttpStream, head: bytes
