@@ -368,6 +368,26 @@ def test_read_when_an_init_section_is_another_under_the_same_name_then_it_is_fet
     assert {e.codec for e in events if isinstance(e, TrackFormat)} == {Codec.H264, Codec.OPUS}
 
 
+def test_read_when_a_segment_behind_a_discontinuity_begins_without_a_keyframe_then_all_is_kept(
+    peer,
+):
+    """So nginx cuts where the publisher's clock leaps: the group of pictures runs on."""
+    segment = HLS_TS.read_bytes()
+    packets = [segment[at : at + 188] for at in range(0, len(segment), 188)]
+    pids = [int.from_bytes(packet[1:3], "big") & 0x1FFF for packet in packets]
+    pictures = [at for at, pid in enumerate(pids) if pid == 256 and packets[at][1] & 0x40]
+    tables = [packets[pids.index(pid)] for pid in (0, 4097)]
+    rest = b"".join([*tables, *packets[pictures[1] :]])
+    listed = playlist(0, ["0.ts", "1.ts"], ended=True)
+    head, second = listed[: listed.rindex("#EXTINF")], listed[listed.rindex("#EXTINF") :]
+    files = Files({"/0.ts": segment, "/1.ts": rest})
+    files.files["/i.m3u8"] = f"{head}#EXT-X-DISCONTINUITY\n{second}"
+    events, _ = read_to_the_end(hls(peer(files).port))
+    video = [e for e in events if isinstance(e, AccessUnit) and e.medium is Medium.VIDEO]
+    assert len(pictures) > 2
+    assert len(video) == 2 * len(pictures) - 1
+
+
 def test_read_when_a_playlist_has_ended_and_others_recorded_it_then_it_may_go_on(peer):
     files = Files({"/i.m3u8": playlist(0, ["0.ts"], ended=True), "/0.ts": HLS_TS.read_bytes()})
     clock = ManualClock()

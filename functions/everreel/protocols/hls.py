@@ -264,7 +264,7 @@ class HlsSource:
             yield self._interleave.begin(rendition.only)
         try:
             if segment.discontinuity:  # an init section of the same name may be another
-                rendition.reader = SegmentReader()
+                rendition.reader.init = None
             if segment.init is not None and segment.init != rendition.reader.init:
                 init = yield from self._fetch_again(segment.init, rendition.cursor.target_s)
                 yield self._due(rendition, rendition.reader.start(segment.init, init))
