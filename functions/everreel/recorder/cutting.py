@@ -1,6 +1,7 @@
 """A lap's segments: cut from its place in the recording on, up to where its successor begins."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -86,17 +87,32 @@ class Cutting:
         verdict = self._resync.take(events)
         return [] if verdict is None else self._go_on(verdict)
 
-    def close(self, rest: list[TimelineEvent], heir_k: int) -> Sequence[Segment]:
-        """Cut the rest and close what is open, but for what a successor has from `heir_k` on."""
+    def pause(self, rest: list[TimelineEvent], heir_k: int) -> Sequence[Segment]:
+        """Cut the rest and close what is open, but for what a successor has from `heir_k` on.
+
+        What is held since a break stays held until the other laps have told what they do.
+        """
         segments = self.feed(rest)
-        if heir_k >= 0 and not self._in_step():
-            heir_k = -1  # it is dead, and what it would have stored is ours to store
+        self._silent = self.segmenter.first_k >= 0
+        return [*segments, *self._flush(self._live_heir(heir_k))]
+
+    def close(
+        self, rest: list[TimelineEvent], heir_k: int, fenced: threading.Event
+    ) -> Sequence[Segment]:
+        """Do the same at the end of the lap, with what is held too; `fenced` ends a wait for it."""
+        segments = self.feed(rest)
+        heir_k = self._live_heir(heir_k)
         if self._resync is not None:
             resync = self._resync
-            segments += self._go_on(resync.end() if heir_k < 0 else resync.leave())
-        segmenter = self.segmenter
-        self._silent = segmenter.first_k >= 0
-        return [*segments, *(segmenter.flush() if heir_k < 0 else segmenter.leave(heir_k))]
+            segments += self._go_on(resync.end(fenced) if heir_k < 0 else resync.leave())
+        return [*segments, *self._flush(heir_k)]
+
+    def _live_heir(self, heir_k: int) -> int:
+        """Return -1 for a dead successor: what it would have stored is ours to store."""
+        return heir_k if heir_k >= 0 and self._in_step() else -1
+
+    def _flush(self, heir_k: int) -> list[Segment]:
+        return self.segmenter.flush() if heir_k < 0 else self.segmenter.leave(heir_k)
 
     def behind_s(self) -> float:
         """Tell from how many seconds ago on media may be of use, as far as a server still has it.

@@ -310,11 +310,7 @@ class Loop:
         least_s = 0 if self._timeline.paced else LONGEST_BURST_S
         patience_s = max(self._recording.options.segment_s, least_s)
         if self._clock.monotonic() - self._media_at_s >= patience_s:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Commit what is open: the lap ends or nothing comes any more."""
-        self._store(self._cutting.close(self._timeline.flush(), self._heart.heir_k))
+            self._store(self._cutting.pause(self._timeline.flush(), self._heart.heir_k))
 
     def _reached(self, status: Status) -> None:
         self._status = status
@@ -341,8 +337,9 @@ class Loop:
         self._leaving.set()
         self._heart.turn(spare_s=LONGEST_DRAIN_S)
         try:
-            self._let_go()
-            self._heart.now()  # laps beside us wait for our part of a bucket no longer
+            heart, rest = self._heart, self._timeline.flush()
+            self._store(self._cutting.close(rest, heart.heir_k, heart.fenced))
+            heart.now()  # laps beside us wait for our part of a bucket no longer
             left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()
             drained = self._uploads.close(drain_s=min(max(left_s - SPARE_S, 0.0), LONGEST_DRAIN_S))
             if self._uploads.failure is not None:

@@ -48,6 +48,9 @@ PATIENCE_S = 20.0
 END_S = 4.0
 """How long another lap that is to stop too is waited for: a beat, and its last commit."""
 
+HELD_US = 1_000_000
+"""A lap that holds media from behind a break tells a position so much farther than before it."""
+
 ENDS_ALL = frozenset({Reason.STOPPED, Reason.MAX_DURATION})
 """Reasons for which all laps of a recording end, each when it learns of it."""
 
@@ -126,16 +129,29 @@ class Resync:
             log.warning("the other laps cannot be asked: %s", error.message)
             return None
 
-    def end(self) -> Verdict:
-        """Decide now: nothing more comes for us. What another lap goes on with is left to it."""
+    def end(self, fenced: threading.Event) -> Verdict:
+        """Decide now: nothing more comes for us. What another lap goes on with is left to it.
+
+        What a lap told before it can have seen the break says nothing of what it does behind it:
+        two that believed it would leave the end of the recording to each other.
+        """
+        until_s = self._clock.monotonic() + SETTLE_S + END_S
         try:
-            left = any(
-                lap.progress.open_k >= 0 or not self._older_than(lap) for lap in self._others()
-            )
+            while not all(self._knows(lap) for lap in self._others()):
+                if self._clock.monotonic() >= until_s or fenced.wait(POLL_S):
+                    break
+            left = any(self._goes_before_us(lap) for lap in self._others())
         except EverreelError as error:
             log.warning("the other laps cannot be asked: %s", error.message)
             left = False
         return self.leave() if left else self._at_last()
+
+    def _goes_before_us(self, lap: Lap) -> bool:
+        """Tell whether a lap records on, or is older and holds what we hold."""
+        told = lap.progress
+        holds = not self._finder.paced or told.received_us > self._received_us + HELD_US
+        goes = told.open_k >= 0 or (holds and not self._older_than(lap))
+        return goes and self._knows(lap)
 
     def leave(self) -> Verdict:
         """Leave what was held to another lap; what the source said of its formats holds on."""

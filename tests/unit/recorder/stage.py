@@ -122,6 +122,7 @@ class Stage:
         self.moved = threading.Condition()
         self.waiting: set[int] = set()
         self.away: dict[str, float] = {}
+        self.closed: set[str] = set()
         self._second = 0
         self._threads: dict[str, threading.Thread] = {}
         now_us = self.began_us = self.clock.utc_us()
@@ -205,9 +206,10 @@ class Stage:
                 self._second = int(self.now_s)
                 self._let_all_beat()
             with self.moved:
-                if self.away:
-                    # A lap without a connection waits by the real clock between its tries.
-                    self.moved.wait_for(lambda: not self.away, 0.02)
+                if self.away or self.closed & set(self._running()):
+                    # A lap without a connection waits by the real clock: between its tries, or at
+                    # its end for the laps beside it.
+                    self.moved.wait_for(lambda: not self.away and not self.closed, 0.02)
                 self.waiting.clear()
                 self.clock.advance(TICK_S)
                 self.moved.notify_all()
@@ -221,12 +223,11 @@ class Stage:
             return {
                 thread.ident
                 for name, thread in self._threads.items()
-                if thread.is_alive() and name not in self.away
+                if thread.is_alive() and name not in self.away and name not in self.closed
             } <= self.waiting
 
         with self.moved:
             for _ in range(int(PATIENCE_S / 0.02)):
-                # A lap that drains does not wait for media; time must not wait for it.
                 if self.moved.wait_for(ready, 0.02) or not self._running():
                     return
         raise AssertionError(f"{self._running()} do not read at {self.now_s} s")
@@ -310,6 +311,7 @@ class Subscriber:
         if stage.away.get(lap, 0.0) > stage.now_s:
             raise SourceUnreachable("cut by a test")
         stage.away.pop(lap, None)
+        stage.closed.discard(lap)
         self._stage = stage
         self._lap = lap
         self._next = 0
@@ -369,4 +371,4 @@ class Subscriber:
         return events
 
     def close(self) -> None:
-        pass
+        self._stage.closed.add(self._lap)

@@ -177,7 +177,7 @@ def test_restart_when_the_lap_that_went_on_dies_soon_then_the_other_lacks_nothin
 
 
 @pytest.mark.usefixtures("late_hearing")
-@pytest.mark.parametrize("late_s", [3.5, 4.5, 5.5, 6.5])
+@pytest.mark.parametrize("late_s", [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5])
 @pytest.mark.parametrize("deaf", ["", "a1", "b1"])
 def test_restart_when_it_is_stopped_soon_then_nothing_is_there_twice_and_nothing_is_missing(
     deaf: str, late_s: float

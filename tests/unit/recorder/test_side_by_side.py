@@ -122,7 +122,8 @@ def test_kill_when_both_laps_die_at_once_then_their_replacements_go_on_at_one_pl
     assert {"a2", "b2"} < set(stage.writers())
     (hole,) = [row.gap for row in stage.rows if row.gap is not None]
     assert hole.cause is Cause.TAKEOVER
-    assert hole.duration_us == pytest.approx(4_000_000, abs=2_500_000)
+    # From 1.6 s on, less what the wall clock is wrong by: a keyframe that the server kept.
+    assert hole.duration_us == pytest.approx(4_000_000, abs=2_600_000)
     for medium in Medium:
         assert lost_in_one_hole(stage, medium)
 

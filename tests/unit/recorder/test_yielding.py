@@ -1,6 +1,7 @@
 """A lap that has only a part of a bucket leaves it to whoever has the whole."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from everreel.media.landmarks import Landmarks
 from everreel.media.segment import Break, Cause, FormatChange, Gap, Sample, Segment
 from everreel.media.timeline import Timeline
 from everreel.recorder.place import Finder
-from everreel.recorder.resync import Resync, Yielding
+from everreel.recorder.resync import END_S, SETTLE_S, Resync, Yielding
 from everreel.state.ports import Ticket
 from everreel.state.recording import Lap, LapOrder, Progress, Reason
 from everreel.state.status import Status
@@ -132,15 +133,77 @@ def test_media_behind_a_break_when_it_is_left_to_another_lap_then_formats_hold_o
 ) -> None:
     """The source says a format once; what comes after its next silence has it still."""
     stage, recordings = two_laps(BeatenRecordings())
-    recordings.beat(SID, "b", 1, Progress(OK, zero_us=0, open_k=K), stage.clock.utc_us())
-    finder = Finder(Landmarks(), Timeline(), stage.clock, shared_clock=True)
-    resync = Resync(LapOrder(SID, "a", 1, ""), finder, recordings, stage.clock, 0)
-    change = FormatChange(replace(VIDEO, width=1280))
-    picture = Sample(Medium.VIDEO, 0, 0, True, b"picture")
-    assert resync.take([change, Break(Cause.JUMP, 0, 0, continuous=False), picture]) is None
-    left = resync.end() if ends else resync.leave()
+    told = Progress(OK, zero_us=0, open_k=K)
+    recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
+    resync = broken(stage, recordings)
+    stage.clock.advance(SETTLE_S + 1)
+    recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
+    left = resync.end(threading.Event()) if ends else resync.leave()
     assert left.place is None
-    assert left.events == [change]
+    assert left.events == [CHANGE]
+
+
+CHANGE = FormatChange(replace(VIDEO, width=1280))
+PICTURE = Sample(Medium.VIDEO, 0, 0, True, b"picture")
+BEFORE_US = 20_000_000
+
+
+def broken(stage: Stage, recordings: BeatenRecordings, lane: str = "a") -> Resync:
+    """A lap sees a break at 20 s of the recording, and holds a picture from behind it."""
+    finder = Finder(Landmarks(), Timeline(), stage.clock, shared_clock=True)
+    resync = Resync(LapOrder(SID, lane, 1, ""), finder, recordings, stage.clock, BEFORE_US)
+    assert resync.take([CHANGE, Break(Cause.JUMP, 0, 0, continuous=False), PICTURE]) is None
+    return resync
+
+
+class SlowlyBeaten(threading.Event):
+    """Each look at the other lap takes a second; after `after_s` of them it beats."""
+
+    def __init__(self, stage: Stage, beat: Callable[[], object], after_s: int) -> None:
+        super().__init__()
+        self._stage, self._beat, self._left_s = stage, beat, after_s
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._stage.clock.advance(1.0)
+        self._left_s -= 1
+        if self._left_s == 0:
+            self._beat()
+        return False
+
+
+AFTER_US = BEFORE_US + 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("ours", "told", "after_s", "kept"),
+    [
+        ("b", Progress(OK, zero_us=0, open_k=K, received_us=AFTER_US), 5, False),
+        ("b", Progress(OK, zero_us=0, received_us=AFTER_US), 5, False),
+        ("b", Progress(OK, zero_us=0, received_us=BEFORE_US), 5, True),
+        ("a", Progress(OK, zero_us=0, received_us=AFTER_US), 5, True),
+        ("a", Progress(OK, zero_us=0, open_k=K, received_us=AFTER_US), 5, False),
+        ("a", Progress(OK, zero_us=0, received_us=AFTER_US), 99, True),
+    ],
+    ids=[
+        "an-older-one-records-on", "an-older-one-holds-it-too", "an-older-one-heard-nothing",
+        "a-younger-one-holds-it-too", "a-younger-one-records-on", "nothing-is-heard-any-more",
+    ],
+)  # fmt: skip
+def test_stop_behind_a_break_when_laps_hold_what_came_then_one_of_them_keeps_it(
+    ours: str, told: Progress, after_s: int, kept: bool
+) -> None:
+    """Before the break each tells that it records: only what is told later counts."""
+    stage, recordings = two_laps(BeatenRecordings())
+    other = "ab".replace(ours, "")
+    before = Progress(OK, zero_us=0, open_k=K, received_us=BEFORE_US)
+    recordings.beat(SID, other, 1, before, stage.clock.utc_us())
+    resync = broken(stage, recordings, ours)
+    fenced = SlowlyBeaten(
+        stage, lambda: recordings.beat(SID, other, 1, told, stage.clock.utc_us()), after_s
+    )
+    verdict = resync.end(fenced)
+    assert (PICTURE in verdict.events) is kept
+    assert stage.clock.monotonic() < SETTLE_S + END_S + 2
 
 
 def test_part_of_a_bucket_when_the_function_is_about_to_end_then_is_kept_at_once() -> None:
