@@ -146,9 +146,13 @@ class Joining:
         return True
 
     def _take_over(self, lap: Lap | None, last: SegmentRow | None) -> bool:
-        """Nobody records: begin with the next keyframe, as exactly as can be told where."""
+        """Nobody records: begin with the next keyframe, as exactly as can be told where.
+
+        Where nothing is stored yet, the recording begins with the older of two.
+        """
         if last is None:
-            return True
+            patient = self._waited_us() < PATIENCE_US
+            return not (patient and goes_first(self._finder, self._recordings, self._order))
         passed_us = (self._clock.monotonic() - self._first_s) * MICROSECONDS
         if min(self._waited_us(), passed_us) < SETTLE_US:
             return False

@@ -306,15 +306,20 @@ class _Turn:
         """Return the lap by which the new one finds its place, and whether that one then leaves.
 
         The oldest that records is the one to leave; of laps that are gone, the one that got
-        farthest knows best.
+        farthest knows best. Only a lap that follows nobody begins the recording without a look
+        beside it, so it is named even if it got nowhere: two may replace it.
         """
         well = [lap for lap in self._live if lap.state is LapState.RUNNING]
         if well:
             return well[0].name, len(well) >= self._width
-        got = [lap for lap in self._laps if lap.progress.received_us or lap.progress.segments]
-        farthest = max(got, key=lambda lap: lap.progress.received_us, default=None)
+        seen = [lap for lap in self._laps if lap.beat_utc_us]
+        farthest = max(seen, key=_how_far, default=None)
         return ("" if farthest is None else farthest.name), False
 
     def _uid(self, attempt: int) -> str:
         turns = attempt // TRIES_PER_UID
         return self._recording.backup_recorder_uid if turns % 2 else ""
+
+
+def _how_far(lap: Lap) -> tuple[int, int]:
+    return lap.progress.received_us, lap.invoked_utc_us

@@ -13,6 +13,7 @@ from everreel.media.segment import Cause
 from everreel.recorder import loop
 from everreel.recorder.place import Finder
 from everreel.state.recording import Failure, Options, Reason, Reliability
+from tests.unit.media.streams import later
 from tests.unit.recorder.stage import SID, Stage
 from tests.unit.recorder.test_relay import (
     check_nothing_lost,
@@ -126,6 +127,28 @@ def test_kill_when_both_laps_die_at_once_then_their_replacements_go_on_at_one_pl
     assert hole.duration_us == pytest.approx(4_000_000, abs=2_600_000)
     for medium in Medium:
         assert lost_in_one_hole(stage, medium)
+
+
+@pytest.mark.parametrize("apart_s", [0.0, 0.4])
+@pytest.mark.parametrize("quiet_s", [7.5, 12.0], ids=["media-flows", "media-comes-later"])
+def test_kill_when_both_laps_die_before_any_media_then_only_one_replacement_begins(
+    quiet_s: float, apart_s: float
+) -> None:
+    stage = Stage(later(lively(60, gop=25, start_ms=7000), round(quiet_s * 1e6)), restamp=True)
+    stage.lap("a1")
+    stage.at(1.0, partial(stage.lap, "b1", "a1"))
+    for name in ("a1", "b1"):
+        stage.at(3.0, partial(stage.kill, name))
+    stage.at(8.0, partial(bury, stage, "a1"))
+    stage.at(8.0, partial(stage.lap, "a2", "b1"))
+    stage.at(8.0, partial(bury, stage, "b1"))
+    stage.at(8.0 + apart_s, partial(stage.lap, "b2", "b1"))
+    stage.at(30.0, partial(stage.kill, "a2"))  # the other writes from here on: a seam would show
+    stage.at(31.0, partial(bury, stage, "a2"))
+    stage.run(45).end()
+    assert stage.writers() == ["a2", "b2"]
+    check_nothing_lost(stage)
+    assert not any(row.discontinuity for row in stage.rows)
 
 
 def test_leaver_when_the_lap_beside_it_dies_then_stays_until_two_others_have_what_it_has(

@@ -211,7 +211,7 @@ def test_takeover_when_laps_fail_then_after_1_2_4_and_9_seconds(attempt: int, pa
     waiting = step("a", [died], 30)
     assert (waiting.act, waiting.wait_s) == (Act.WAIT, pause_s)
     found = step("a", [died], 30 + pause_s)
-    assert told(found) == ("a4", "", False)
+    assert told(found) == ("a4", "a3", False)
     assert found.why == "takeover: a3 recorder_died"
     assert found.origin.attempt == attempt + 1
 
@@ -333,7 +333,7 @@ def test_start_when_nothing_is_ever_seen_then_is_given_up_after_ninety_seconds(
 
 def test_last_lap_when_it_passed_without_a_successor_then_the_next_starts_at_once() -> None:
     laps = [over("b1", 0, 80), over("a2", 70, 170, Reason.LAP_LIMIT)]
-    assert told(step("b", laps, 170)) == ("b2", "", False)
+    assert told(step("b", laps, 170)) == ("b2", "a2", False)
     behind = step("a", laps, 170)
     assert (behind.act, behind.wait_s) == (Act.WAIT, IN_TURN_S)
 
