@@ -80,11 +80,6 @@ class Timeline:
         track = self._tracks.get(medium)
         return SourceClock(self._shift_us, 0) if track is None else track.source(self._shift_us)
 
-    @property
-    def repeated(self) -> int:
-        """Units dropped so far because a server had sent them before."""
-        return self.repairs["repeated"]
-
     def reopened(self) -> None:
         """Say that what follows comes from a new connection to the same source."""
         self._held.take()
@@ -187,13 +182,16 @@ class Timeline:
         self, track: TrackClock, unit: AccessUnit, times_us: Times, now_us: int, out: Events
     ) -> int | None:
         """Judge an unusual step; return by how much to move the unit, None to drop it."""
-        dts_us = times_us[0]
+        dts_us, pts_us = times_us
         if not track.joined:
             return self._rejoin(track, unit, times_us, now_us, out)
         end_us = self._end_us
         if track.last_us is None:
-            if track.stale_us is not None and abs(dts_us - track.stale_us) <= STEP_US:
-                self.repairs["stale"] += 1  # still on the clock that another track has just left
+            left_us = track.left_us(dts_us, falls=unit.dts is None)
+            if left_us is not None:  # still on the clock that another track has just left
+                self.repairs["stale"] += 1
+                dts_us, pts_us = dts_us + left_us, pts_us + left_us
+                out.append(Sample(unit.medium, pts_us, dts_us, unit.keyframe, unit.data))
                 return None
             # A track that appears: on a shared clock it is near the others.
             if end_us is None or abs(dts_us - end_us) < APART_US:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from everreel.media.access_unit import ClockReference, TrackFormat
+from everreel.media.tolerances import NUDGE_US, STEP_US
 
 
 def distance(ticks: int, origin: int, wrap: int) -> int:
@@ -80,6 +81,22 @@ class TrackClock:
         self.stale_us = (self.last_us or 0) + (move_us or 0) if stands else None
         self.last_us = None
         self.joined = True
+
+    def left_us(self, dts_us: int, *, falls: bool) -> int | None:
+        """Tell how far to move a unit that is still on the clock that was left with the reset.
+
+        Args:
+            dts_us: its time as if it were on the new clock.
+            falls: times of this track may fall from unit to unit (RTP pictures).
+
+        Returns: None if it is not; then it is the first of the track on the new clock.
+        """
+        if self.stale_us is None or abs(dts_us - self.stale_us) > STEP_US:
+            return None
+        step_us = dts_us - self.stale_us
+        at_us = (self.newest_us or 0) + (step_us if falls or step_us > 0 else NUDGE_US)
+        self.stale_us, self.newest_us = dts_us, at_us
+        return at_us - dts_us
 
     def extend(self, raw: int) -> int:
         """Unwrap raw ticks to the representative nearest to the last ones."""

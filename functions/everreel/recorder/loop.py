@@ -262,11 +262,11 @@ class Loop:
             self._note = ""
             if self._status < Status.PARTLY_READY:
                 self._reached(Status.PARTLY_READY)
-        known = self._timeline.repeated
+        known = self._timeline.repairs["repeated"]
         timed = self._timeline.feed(events, round(now_s * MICROSECONDS))
         # Neither a server's clock reports nor what it repeats mean that somebody publishes.
         units = sum(isinstance(event, AccessUnit) for event in events)
-        if units > self._timeline.repeated - known:
+        if units > self._timeline.repairs["repeated"] - known:
             self._media_at_s = now_s
         segments = self._cutting.feed(timed)
         if self._status < Status.READY and self._segmenter.origin_us is not None:

@@ -18,7 +18,16 @@ from everreel.media.access_unit import (
 )
 from everreel.media.segment import Break, Cause, Sample, TimelineEvent
 from everreel.media.timeline import Timeline
-from tests.unit.media.streams import AUDIO, VIDEO, WRAP, Arrival, later, stream
+from tests.unit.media.streams import (
+    AUDIO,
+    VIDEO,
+    WRAP,
+    Arrival,
+    later,
+    payloads,
+    record,
+    stream,
+)
 
 
 def place(timeline: Timeline, arrivals: list[Arrival]) -> list[TimelineEvent]:
@@ -144,6 +153,32 @@ def test_clock_that_leaps_within_a_stream_when_pictures_are_shown_late_then_none
     placed = samples(place(Timeline(), arrivals))
     assert len(placed) == 200
     assert steps(placed) == {40_000}
+
+
+@pytest.mark.parametrize("ahead_ms", [3_600_000, -90_000], ids=["ahead", "back"])
+@pytest.mark.parametrize("late_ms", [30, 90, 400])
+@pytest.mark.parametrize("late", Medium)
+@pytest.mark.parametrize("leap_at_ms", [3_950, 4_470])
+def test_clock_that_leaps_when_one_track_follows_later_then_no_unit_is_lost(
+    leap_at_ms: int, late: Medium, late_ms: int, ahead_ms: int
+) -> None:
+    """Multiplexers hold a track back, so that its last units come behind the leap of the other."""
+    arrivals = []
+    for arrival in stream(8, start_ms=100_000):
+        unit = arrival.event
+        if isinstance(unit, AccessUnit) and unit.dts is not None:
+            leaps = unit.dts - 100_000 >= leap_at_ms + (late_ms if unit.medium is late else 0)
+            stamp = unit.dts + (ahead_ms if leaps else 0)
+            unit = replace(unit, dts=stamp, pts=stamp)
+        arrivals.append(replace(arrival, event=unit))
+    placed = place(Timeline(), arrivals)
+    segments = record(arrivals, target_s=2)
+    assert [b.cause for b in breaks(placed)] == [Cause.JUMP]
+    for medium in Medium:
+        apart = steps(samples(placed, medium))
+        assert min(apart) > 0
+        assert max(apart) <= 150_000 + late_ms * 1000
+        assert payloads(segments, medium) == payloads(arrivals, medium)
 
 
 def test_publisher_that_comes_back_at_zero_when_connection_stayed_then_pause_is_a_gap() -> None:
