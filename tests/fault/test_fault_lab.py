@@ -45,6 +45,7 @@ STRUCK = [
     "publisher-restart/rtmp-nms/redundant",
     "publisher-away/rtmp-nginx/redundant",
     "clock-jump/http-flv/economy",
+    "clock-jump/hls-ts/redundant",
 ]
 
 NAMES = [*HAND_OVERS, *STRUCK]
