@@ -187,7 +187,8 @@ class Timeline:
             return self._rejoin(track, unit, times_us, now_us, out)
         end_us = self._end_us
         if track.last_us is None:
-            left_us = track.left_us(dts_us, falls=unit.dts is None)
+            falls = unit.dts is None and unit.medium is Medium.VIDEO
+            left_us = track.left_us(dts_us, falls=falls)
             if left_us is not None:  # still on the clock that another track has just left
                 self.repairs["stale"] += 1
                 dts_us, pts_us = dts_us + left_us, pts_us + left_us

@@ -91,9 +91,11 @@ class TrackClock:
 
         Returns: None if it is not; then it is the first of the track on the new clock.
         """
-        if self.stale_us is None or abs(dts_us - self.stale_us) > STEP_US:
+        if self.stale_us is None:
             return None
         step_us = dts_us - self.stale_us
+        if abs(step_us) > STEP_US or (step_us < 0 and not falls):
+            return None
         at_us = (self.newest_us or 0) + (step_us if falls or step_us > 0 else NUDGE_US)
         self.stale_us, self.newest_us = dts_us, at_us
         return at_us - dts_us

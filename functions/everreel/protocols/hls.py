@@ -225,8 +225,6 @@ class HlsSource:
         self._live = self._live or not playlist.ended
         if missed is not None:
             self._declare(rendition, missed)
-            if missed.cause is Cause.RESTARTED:
-                rendition.reader = SegmentReader()
 
     def _goes_on(self, rendition: _Rendition) -> bool:
         return self._live or not rendition.cursor.ended
@@ -353,6 +351,8 @@ class HlsSource:
 
     def _declare(self, rendition: _Rendition, missed: Missed) -> None:
         rendition.clock.forget()
+        if missed.cause in {Cause.RESTARTED, Cause.FAILED}:
+            rendition.reader = SegmentReader()  # what comes now may be another stream
         self.missed.append(missed)
         del self.missed[:-1000]
         _log.warning(

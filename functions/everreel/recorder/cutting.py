@@ -90,21 +90,30 @@ class Cutting:
     def pause(self, rest: list[TimelineEvent], heir_k: int) -> Sequence[Segment]:
         """Cut the rest and close what is open, but for what a successor has from `heir_k` on.
 
-        What is held since a break stays held until the other laps have told what they do.
+        What is held since a break stays held until the other laps have told what they do, and what
+        is open with it: the group of pictures may run on.
         """
         segments = self.feed(rest)
+        if self._resync is not None:
+            return segments
         self._silent = self.segmenter.first_k >= 0
         return [*segments, *self._flush(self._live_heir(heir_k))]
 
     def close(
-        self, rest: list[TimelineEvent], heir_k: int, fenced: threading.Event
+        self, rest: list[TimelineEvent], heir_k: int, fenced: threading.Event, latest_s: float
     ) -> Sequence[Segment]:
-        """Do the same at the end of the lap, with what is held too; `fenced` ends a wait for it."""
+        """Do the same at the end of the lap, with what is held as well.
+
+        The last two arguments bound the wait for other laps, as those of `Resync.end`.
+        """
         segments = self.feed(rest)
+        if self._joining is not None:
+            segments += self._cut(self._joining.end(), noted=True)
         heir_k = self._live_heir(heir_k)
         if self._resync is not None:
             resync = self._resync
-            segments += self._go_on(resync.end(fenced) if heir_k < 0 else resync.leave())
+            left = resync.end(fenced, latest_s) if heir_k < 0 else resync.leave()
+            segments += self._go_on(left)
         return [*segments, *self._flush(heir_k)]
 
     def _live_heir(self, heir_k: int) -> int:

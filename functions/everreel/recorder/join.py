@@ -96,6 +96,16 @@ class Joining:
         log.info("joined after %s%d: %s", *self._before, self.place)
         return [*self._formats.values(), *self._held]
 
+    def end(self) -> list[TimelineEvent]:
+        """Return what is held if nobody has begun the recording: then it begins with that."""
+        try:
+            last = newest_row(self._recordings, self._sid)
+            begun = last is not None or placed(self._finder, self._recordings, self._order)
+        except EverreelError as error:
+            log.warning("whether the recording has begun cannot be read: %s", error.message)
+            return []
+        return [] if begun else [*self._formats.values(), *self._held]
+
     def _hold(self, event: TimelineEvent) -> None:
         held = self._held
         if isinstance(event, Break):
@@ -150,10 +160,10 @@ class Joining:
 
         Where nothing is stored yet, the recording begins with the older of two.
         """
-        if last is None:
-            patient = self._waited_us() < PATIENCE_US
-            return not (patient and goes_first(self._finder, self._recordings, self._order))
         passed_us = (self._clock.monotonic() - self._first_s) * MICROSECONDS
+        if last is None:
+            patient = passed_us < PATIENCE_US
+            return not (patient and goes_first(self._finder, self._recordings, self._order))
         if min(self._waited_us(), passed_us) < SETTLE_US:
             return False
         place = self._finder.behind(last, lap, self._newest_us)

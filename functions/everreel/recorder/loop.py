@@ -338,7 +338,8 @@ class Loop:
         self._heart.turn(spare_s=LONGEST_DRAIN_S)
         try:
             heart, rest = self._heart, self._timeline.flush()
-            self._store(self._cutting.close(rest, heart.heir_k, heart.fenced))
+            latest_s = self._leave_s + self._settings.drain_s / 2
+            self._store(self._cutting.close(rest, heart.heir_k, heart.fenced, latest_s))
             heart.now()  # laps beside us wait for our part of a bucket no longer
             left_s = self._leave_s + self._settings.drain_s - self._clock.monotonic()
             drained = self._uploads.close(drain_s=min(max(left_s - SPARE_S, 0.0), LONGEST_DRAIN_S))

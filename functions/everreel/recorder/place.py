@@ -64,11 +64,6 @@ class Finder:
         self._shared_clock = shared_clock
         self._video_found_us: int | None = None
 
-    @property
-    def paced(self) -> bool:
-        """Whether media comes as it happens: not in bursts, as from HLS."""
-        return self._timeline.paced
-
     def forget(self) -> None:
         """Begin anew: our clock has changed."""
         self._video_found_us = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from everreel.clock import MICROSECONDS, Clock
 from everreel.errors import EverreelError
 from everreel.media.access_unit import Medium
+from everreel.media.index import SegmentRow
 from everreel.media.landmarks import TELL, of
 from everreel.media.segment import (
     Break,
@@ -25,7 +26,7 @@ from everreel.media.segment import (
     Segment,
     TimelineEvent,
 )
-from everreel.media.tolerances import ROUNDING_US
+from everreel.media.tolerances import GAP_US, ROUNDING_US
 from everreel.recorder.place import Finder, beside, newest_row, placed
 from everreel.state.ports import Recordings
 from everreel.state.recording import Lap, LapOrder, Reason
@@ -129,13 +130,17 @@ class Resync:
             log.warning("the other laps cannot be asked: %s", error.message)
             return None
 
-    def end(self, fenced: threading.Event) -> Verdict:
+    def end(self, fenced: threading.Event, latest_s: float) -> Verdict:
         """Decide now: nothing more comes for us. What another lap goes on with is left to it.
 
         What a lap told before it can have seen the break says nothing of what it does behind it:
         two that believed it would leave the end of the recording to each other.
+
+        Args:
+            fenced: ends the wait for what they tell.
+            latest_s: when it has to end in any case; monotonic seconds.
         """
-        until_s = self._clock.monotonic() + SETTLE_S + END_S
+        until_s = min(self._clock.monotonic() + SETTLE_S + END_S, latest_s)
         try:
             while not all(self._knows(lap) for lap in self._others()):
                 if self._clock.monotonic() >= until_s or fenced.wait(POLL_S):
@@ -147,11 +152,10 @@ class Resync:
         return self.leave() if left else self._at_last()
 
     def _goes_before_us(self, lap: Lap) -> bool:
-        """Tell whether a lap records on, or is older and holds what we hold."""
-        told = lap.progress
-        holds = not self._finder.paced or told.received_us > self._received_us + HELD_US
-        goes = told.open_k >= 0 or (holds and not self._older_than(lap))
-        return goes and self._knows(lap)
+        """Tell whether a lap has what we hold, and records on or is older."""
+        holds = lap.progress.received_us > self._received_us + HELD_US
+        goes = lap.progress.open_k >= 0 or not self._older_than(lap)
+        return holds and goes and self._knows(lap)
 
     def leave(self) -> Verdict:
         """Leave what was held to another lap; what the source said of its formats holds on."""
@@ -170,7 +174,7 @@ class Resync:
         None if one that went on has ended the recording; then we shall hear of it as well.
         """
         last = newest_row(self._recordings, self._order.sid)
-        if last is None or last.start_us <= self._received_us:
+        if last is None or not self._lies_behind(last):
             log.info("a break: going on")
             return Verdict(None, self._held)
         lap = self._recordings.lap(self._order.sid, last.lane, last.lap)
@@ -179,6 +183,11 @@ class Resync:
         place = self._finder.behind(last, lap, self.newest_us)
         log.info("a break: going on behind %s%d: %s", last.lane, last.lap, place)
         return Verdict(place, self._since_break())
+
+    def _lies_behind(self, row: SegmentRow) -> bool:
+        """Tell whether another lap stored what comes behind our break, or recorded across it."""
+        ours = (row.lane, row.lap) == (self._order.lane, self._order.lap)
+        return not ours and row.start_us + row.duration_us > self._received_us + GAP_US
 
     def _judge(self) -> Verdict | None:
         others = [lap for lap in self._others() if not self._is_silent(lap)]
@@ -279,9 +288,13 @@ class Yielding:
             return False
         if segment.stand_in:  # any part that begins earlier is better, however it ends
             return any(0 <= lap.progress.entered_k <= k for lap in others)
-        told = [lap.progress for lap in others]
         return any(
-            k in each.due or (each.open_k >= 0 and 0 <= each.entered_k <= k) for each in told
+            k in told.due
+            or (
+                0 <= told.entered_k <= k
+                and (told.open_k >= 0 or told.received_us > segment.end_us + HELD_US)
+            )
+            for told in (lap.progress for lap in others)
         )
 
     def is_over(self, segment: Segment, fenced: threading.Event) -> bool:

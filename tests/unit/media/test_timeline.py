@@ -181,6 +181,19 @@ def test_clock_that_leaps_when_one_track_follows_later_then_no_unit_is_lost(
         assert payloads(segments, medium) == payloads(arrivals, medium)
 
 
+def test_clock_that_steps_back_when_the_other_track_lagged_then_that_is_on_the_new_clock() -> None:
+    """Sound that lay behind the pictures before begins less than half a second before its end."""
+    first = stream(4, start_ms=100_000, mark=b"1")
+    lagging = [a for a in first if a.event.medium is Medium.VIDEO or a.at_us < 3_300_000]
+    again = [a for a in stream(4, start_ms=102_900, mark=b"2") if a.event not in (VIDEO, AUDIO)]
+    placed = place(Timeline(), [*lagging, *later(again, 4_000_000)])
+    starts = [
+        next(s.pts_us for s in samples(placed, medium) if s.data.rstrip(b".").endswith(b"2"))
+        for medium in Medium
+    ]
+    assert max(starts) - min(starts) < 150_000
+
+
 def test_publisher_that_comes_back_at_zero_when_connection_stayed_then_pause_is_a_gap() -> None:
     events = place(Timeline(), [*stream(4), *later(stream(4, mark=b"2"), 7_000_000)])
     (gap,) = breaks(events)

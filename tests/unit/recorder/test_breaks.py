@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ import pytest
 from everreel.media.access_unit import AccessUnit, Medium, SourceEvent
 from everreel.media.segment import TimelineEvent
 from everreel.media.timeline import Timeline
+from everreel.recorder import loop, resync
 from everreel.state.recording import LapState, Reason, parse_lap
 from tests.unit.media.streams import Arrival, later
 from tests.unit.recorder.stage import SID, Stage
@@ -195,6 +197,57 @@ def test_restart_when_it_is_stopped_soon_then_nothing_is_there_twice_and_nothing
     last = stage.rows[-1]
     end_s = (last.start_us + last.duration_us) / 1e6
     assert back_s + late_s - 0.3 < end_s < back_s + late_s + 2.5
+
+
+def leapt(at_s: float) -> list[Arrival]:
+    """A source whose clock leaps within a group of pictures, and nothing pauses."""
+    arrivals = []
+    for arrival in lively(60, gop=50, start_ms=1000):
+        unit = arrival.event
+        if isinstance(unit, AccessUnit) and unit.dts is not None and arrival.at_us >= at_s * 1e6:
+            unit = replace(unit, pts=unit.pts + 3_600_000, dts=unit.dts + 3_600_000)
+        arrivals.append(replace(arrival, event=unit))
+    return arrivals
+
+
+@pytest.fixture
+def many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage's looks are a hundred times shorter than real ones, its waits for beats are not."""
+    monkeypatch.setattr(loop, "LOOKS_PER_S", 40)
+    monkeypatch.setattr(resync, "POLL_S", 0.02)
+
+
+@pytest.mark.usefixtures("many_looks")
+@pytest.mark.parametrize("late_s", [0.3, 0.9, 2.1, 3.3, 4.5])
+@pytest.mark.parametrize("leap_s", [30.0, 30.72])
+def test_leap_when_it_is_stopped_soon_then_nothing_is_there_twice_and_nothing_is_missing(
+    leap_s: float, late_s: float
+) -> None:
+    stage = Stage(leapt(leap_s))
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    stage.run(leap_s + late_s).end()
+    for medium in Medium:
+        assert lost(stage, medium) == 0
+    last = stage.rows[-1]
+    end_s = (last.start_us + last.duration_us) / 1e6
+    assert leap_s + late_s - 0.3 < end_s < leap_s + late_s + 2.5
+
+
+@pytest.mark.usefixtures("many_looks")
+@pytest.mark.parametrize("late_s", [0.5, 1.5, 2.5, 3.5, 5.0])
+@pytest.mark.parametrize("name", ["a1", "b1"])
+def test_cut_when_it_is_stopped_soon_then_nothing_is_there_twice_and_nothing_is_missing(
+    name: str, late_s: float
+) -> None:
+    stage = Stage(lively(60, gop=25))
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    stage.at(25.3, partial(stage.cut, name, 0.7))
+    stage.run(26 + late_s).end()
+    check_nothing_lost(stage)
+    last = stage.rows[-1]
+    assert 26 + late_s - 0.3 < (last.start_us + last.duration_us) / 1e6 < 26 + late_s + 2.5
 
 
 @pytest.mark.parametrize("seed", range(4))

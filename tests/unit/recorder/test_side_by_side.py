@@ -151,6 +151,19 @@ def test_kill_when_both_laps_die_before_any_media_then_only_one_replacement_begi
     assert not any(row.discontinuity for row in stage.rows)
 
 
+def test_stop_when_the_older_replacement_never_heard_anything_then_the_other_keeps_all() -> None:
+    stage = Stage(later(lively(60, gop=25), 7_500_000))
+    stage.lap("a1")
+    stage.at(3.0, partial(stage.kill, "a1"))
+    stage.at(7.0, partial(stage.cut, "a2", 100.0))
+    stage.at(8.0, partial(stage.lap, "a2", "a1"))
+    stage.at(8.0, partial(bury, stage, "a1"))
+    stage.at(8.5, partial(stage.lap, "b2", "a1"))
+    stage.run(16).end()
+    assert stage.writers() == ["b2"]
+    assert len(stage.recorded(Medium.VIDEO)) == pytest.approx(25 * (16 - 8.5), abs=6)
+
+
 def test_leaver_when_the_lap_beside_it_dies_then_stays_until_two_others_have_what_it_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 import pytest
 
@@ -64,6 +65,8 @@ def yielding(stage: Stage, recordings: BeatenRecordings) -> Yielding:
         (CUT_SHORT, Progress(OK, zero_us=0, due=(K - 1, K)), False),
         (CUT_SHORT, Progress(OK, zero_us=0, due=(K + 1,)), True),
         (CUT_SHORT, Progress(OK, zero_us=0), True),
+        (CUT_SHORT, Progress(OK, zero_us=0, entered_k=0, received_us=36_000_000), False),
+        (CUT_SHORT, Progress(OK, zero_us=0, entered_k=0, received_us=33_500_000), True),
         (STAND_IN, Progress(OK, zero_us=0, open_k=K, entered_k=K), False),
         (STAND_IN, Progress(OK, zero_us=0, open_k=-1, entered_k=0), False),
         (STAND_IN, Progress(OK, zero_us=0, open_k=K, entered_k=-1), True),
@@ -72,7 +75,8 @@ def yielding(stage: Stage, recordings: BeatenRecordings) -> Yielding:
     ids=[
         "cut-short-and-another-builds-it", "cut-short-and-another-joined-late",
         "cut-short-and-another-has-it-whole", "cut-short-and-another-has-the-next",
-        "cut-short-and-another-has-nothing", "begun-late-and-another-builds-it",
+        "cut-short-and-another-has-nothing", "cut-short-and-another-holds-what-follows",
+        "cut-short-and-another-holds-no-more", "begun-late-and-another-builds-it",
         "begun-late-and-another-leaves-with-a-part", "begun-late-and-another-joined-late",
         "begun-late-and-another-has-the-next",
     ],
@@ -133,12 +137,12 @@ def test_media_behind_a_break_when_it_is_left_to_another_lap_then_formats_hold_o
 ) -> None:
     """The source says a format once; what comes after its next silence has it still."""
     stage, recordings = two_laps(BeatenRecordings())
-    told = Progress(OK, zero_us=0, open_k=K)
+    told = Progress(OK, zero_us=0, open_k=K, received_us=AFTER_US)
     recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
     resync = broken(stage, recordings)
     stage.clock.advance(SETTLE_S + 1)
     recordings.beat(SID, "b", 1, told, stage.clock.utc_us())
-    left = resync.end(threading.Event()) if ends else resync.leave()
+    left = resync.end(threading.Event(), inf) if ends else resync.leave()
     assert left.place is None
     assert left.events == [CHANGE]
 
@@ -146,6 +150,7 @@ def test_media_behind_a_break_when_it_is_left_to_another_lap_then_formats_hold_o
 CHANGE = FormatChange(replace(VIDEO, width=1280))
 PICTURE = Sample(Medium.VIDEO, 0, 0, True, b"picture")
 BEFORE_US = 20_000_000
+AFTER_US = BEFORE_US + 3_000_000
 
 
 def broken(stage: Stage, recordings: BeatenRecordings, lane: str = "a") -> Resync:
@@ -171,21 +176,20 @@ class SlowlyBeaten(threading.Event):
         return False
 
 
-AFTER_US = BEFORE_US + 3_000_000
-
-
 @pytest.mark.parametrize(
     ("ours", "told", "after_s", "kept"),
     [
         ("b", Progress(OK, zero_us=0, open_k=K, received_us=AFTER_US), 5, False),
         ("b", Progress(OK, zero_us=0, received_us=AFTER_US), 5, False),
         ("b", Progress(OK, zero_us=0, received_us=BEFORE_US), 5, True),
+        ("b", Progress(OK, zero_us=0, open_k=K, received_us=BEFORE_US), 5, True),
         ("a", Progress(OK, zero_us=0, received_us=AFTER_US), 5, True),
         ("a", Progress(OK, zero_us=0, open_k=K, received_us=AFTER_US), 5, False),
         ("a", Progress(OK, zero_us=0, received_us=AFTER_US), 99, True),
     ],
     ids=[
         "an-older-one-records-on", "an-older-one-holds-it-too", "an-older-one-heard-nothing",
+        "an-older-one-with-an-open-segment-heard-nothing",
         "a-younger-one-holds-it-too", "a-younger-one-records-on", "nothing-is-heard-any-more",
     ],
 )  # fmt: skip
@@ -201,9 +205,32 @@ def test_stop_behind_a_break_when_laps_hold_what_came_then_one_of_them_keeps_it(
     fenced = SlowlyBeaten(
         stage, lambda: recordings.beat(SID, other, 1, told, stage.clock.utc_us()), after_s
     )
-    verdict = resync.end(fenced)
+    verdict = resync.end(fenced, inf)
     assert (PICTURE in verdict.events) is kept
     assert stage.clock.monotonic() < SETTLE_S + END_S + 2
+
+
+def test_stop_behind_a_break_when_the_function_is_about_to_end_then_nobody_is_waited_for() -> None:
+    stage, recordings = two_laps(BeatenRecordings())
+    recordings.beat(SID, "b", 1, Progress(OK, zero_us=0), stage.clock.utc_us())
+    resync = broken(stage, recordings)
+    verdict = resync.end(SlowlyBeaten(stage, lambda: None, 1), stage.clock.monotonic() + 2)
+    assert PICTURE in verdict.events
+    assert stage.clock.monotonic() < 4
+
+
+@pytest.mark.parametrize(("end_s", "kept"), [(20, True), (22, False)])
+def test_stop_behind_a_break_when_another_lap_recorded_across_it_then_its_end_is_the_end(
+    end_s: int, kept: bool
+) -> None:
+    """It was stopped and has ended; it never saw the break."""
+    stage, recordings = two_laps(BeatenRecordings())
+    recordings.beat(SID, "b", 1, Progress(OK, zero_us=0, open_k=9), stage.clock.utc_us())
+    resync = broken(stage, recordings)
+    recordings.commit(SID, replace(row(9, 18, end_s), lane="b", whole=False), 1)
+    recordings.end_lap(SID, "b", 1, Reason.STOPPED, None, Progress(OK), stage.clock.utc_us())
+    verdict = resync.end(threading.Event(), inf)
+    assert (PICTURE in verdict.events) is kept
 
 
 def test_part_of_a_bucket_when_the_function_is_about_to_end_then_is_kept_at_once() -> None:
