@@ -234,6 +234,27 @@ def test_leap_when_it_is_stopped_soon_then_nothing_is_there_twice_and_nothing_is
     assert leap_s + late_s - 0.3 < end_s < leap_s + late_s + 2.5
 
 
+@pytest.mark.parametrize("silent_s", [31.98, 33.98])
+def test_leap_when_the_publisher_is_silent_soon_then_what_it_sent_between_is_kept(
+    silent_s: float,
+) -> None:
+    arrivals = []
+    for arrival in leapt(30.72):
+        unit = arrival.event
+        if isinstance(unit, AccessUnit) and unit.dts is not None and arrival.at_us > silent_s * 1e6:
+            unit = replace(unit, pts=unit.pts + 6000, dts=unit.dts + 6000)
+            arrivals.append(Arrival(arrival.at_us + 6_000_000, unit))
+        else:
+            arrivals.append(arrival)
+    stage = Stage(arrivals)
+    stage.at(0.0, partial(stage.lap, "a1"))
+    stage.at(6.0, partial(stage.lap, "b1", "a1"))
+    stage.run(50).end()
+    assert lost(stage, Medium.VIDEO) == 0
+    assert lost(stage, Medium.AUDIO) <= 10
+    assert told_s(stage) == pytest.approx(6.0, abs=0.3)
+
+
 @pytest.mark.usefixtures("many_looks")
 @pytest.mark.parametrize("late_s", [0.5, 1.5, 2.5, 3.5, 5.0])
 @pytest.mark.parametrize("name", ["a1", "b1"])
