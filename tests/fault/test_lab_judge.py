@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fault.lab.judge import Gap, Judgement, Sent, judge
+from tests.fault.lab.judge import LEAP_US, STALL_US, Gap, Judgement, Sent, judge
 from tests.lab.digests import PlaylistPart, UnitDigest, digest
 
 FRAME_US, SOUND_US = 40_000, 20_000
@@ -196,12 +196,17 @@ def test_judge_when_timestamps_wander_then_says_so() -> None:
 
 
 def test_judge_when_the_clock_leapt_then_the_seam_of_its_tracks_is_allowed_and_no_more() -> None:
-    def leapt(shift_s: float) -> Judgement:
+    def leapt(shift_s: float, leap_us: int, *gaps: Gap) -> Judgement:
         parts = [*recorded(ONE, 0, 6), *recorded(ONE, 6, 12, shift_s=shift_s)]
-        return judge(parts, [ONE], [], leaps=True)
+        return judge(parts, [ONE], gaps, leap_us=leap_us)
 
-    assert leapt(0.08).faults == []
-    assert leapt(0.2).faults == ["timestamps wander by 200000 us"]
+    pause = Gap(6_000_000, 600_000, "timestamp_jump")
+    assert leapt(0.08, LEAP_US).faults == []
+    assert leapt(0.2, LEAP_US).faults == ["timestamps wander by 200000 us"]
+    assert leapt(0.6, STALL_US, pause).faults == []
+    assert leapt(0.6, STALL_US, replace(pause, cause="loss")).faults == [
+        "gap of 0.600 s at 6.000 s (loss) declared and nothing missing"
+    ]
 
 
 def test_judge_when_nothing_was_recorded_then_says_so() -> None:

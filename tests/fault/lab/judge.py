@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from everreel.media.segment import Cause
 from tests.lab.compare import compare
 from tests.lab.digests import Medium, PlaylistPart, UnitDigest, of_medium
 
@@ -30,6 +31,9 @@ DRIFT_US = 3_000
 
 LEAP_US = 100_000
 """Where the source's clock leaps in mid-stream, media goes on behind the end of all its tracks."""
+
+STALL_US = 1_000_000
+"""The same on a busy machine: nothing tells a pause at the leap from a moment of standing still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ def judge(
     sent: Sequence[Sent],
     gaps: Sequence[Gap],
     *,
-    leaps: bool = False,
+    leap_us: int = 0,
 ) -> Judgement:
     """Judge a recording.
 
@@ -200,7 +204,7 @@ def judge(
         parts: the segments of its playlist with their units, in order.
         sent: what each start of the publisher sent, in order.
         gaps: declared by its manifest.
-        leaps: the source's clock leapt in mid-stream.
+        leap_us: how far the seam may be off where the source's clock leapt in mid-stream.
     """
     total = {"recorded": 0, "lost": 0, "doubled": 0, "reordered": 0, "foreign": 0}
     holes: list[Hole] = []
@@ -216,10 +220,10 @@ def judge(
         **total,
         holes=tuple(holes),
         undeclared=tuple(hole for hole in holes if not hole.declared(gaps)),
-        invented=tuple(gap for gap in gaps if not any(_meets(hole, gap) for hole in holes)),
+        invented=tuple(gap for gap in gaps if not _meant(gap, holes, leap_us)),
         stretched=tuple(gap for gap in gaps if _stretched(gap, holes)),
         drift_us=drift_us,
-        steady_us=LEAP_US if leaps else DRIFT_US,
+        steady_us=max(DRIFT_US, leap_us),
         gaps=tuple(gaps),
     )
 
@@ -299,6 +303,12 @@ def _drift_us(placed: Sequence[_Placed]) -> int:
 
 def _meets(hole: Hole, gap: Gap) -> bool:
     return hole.start_us <= gap.end_us + EDGE_US and gap.start_us - EDGE_US <= hole.end_us
+
+
+def _meant(gap: Gap, holes: Sequence[Hole], leap_us: int) -> bool:
+    """Tell whether something is missing in a gap, or it is the pause at a leap."""
+    seam = gap.cause == Cause.JUMP and gap.duration_us <= leap_us
+    return seam or any(_meets(hole, gap) for hole in holes)
 
 
 def _stretched(gap: Gap, holes: Sequence[Hole]) -> bool:

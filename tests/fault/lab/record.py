@@ -18,7 +18,7 @@ from tests.e2e.deployment import Wish
 from tests.fault.lab.cases import Case
 from tests.fault.lab.harness import IDLE_S, SEGMENT_S, LabStack, Sealed
 from tests.fault.lab.injectors import Run
-from tests.fault.lab.judge import Judgement, judge
+from tests.fault.lab.judge import LEAP_US, STALL_US, Judgement, judge
 from tests.fault.proxy import Proxy
 from tests.lab.process import LabError
 
@@ -160,7 +160,9 @@ def _go_on(run: Run, plan: Plan, problems: list[str]) -> None:
 
 
 def _judge(run: Run, plan: Plan, sealed: Sealed, problems: list[str], margin: float) -> Judgement:
-    found = judge(sealed.parts, run.feed.sent, sealed.gaps, leaps=plan.case.leaps)
+    seam_us = LEAP_US if margin == 1 else STALL_US
+    leap_us = seam_us if plan.case.leaps else 0
+    found = judge(sealed.parts, run.feed.sent, sealed.gaps, leap_us=leap_us)
     problems += [f"verify: {trouble}" for trouble in sealed.troubles]
     problems += found.faults
     problems += _too_long(found.missing_s, plan.case.longest_s * margin)

@@ -82,7 +82,7 @@ def test_relay_when_a_lap_is_lost_then_its_events_are_as_promised(deployment: De
     assert kept(deployment.bus) == [Happening.LAP_LOST, Happening.LAP_STARTED]
     started = events.LapStarted.model_validate({"sid": SID, **deployment.bus.published[1].detail})
     assert started.why == "takeover: a1 recorder_died"
-    assert (started.lane, started.lap, started.attempt, started.follows) == ("a", 2, 1, None)
+    assert (started.lane, started.lap, started.attempt, started.follows) == ("a", 2, 1, "a1")
 
 
 def test_recording_at_a_vendor_when_it_lives_and_fails_then_its_events_are_as_promised() -> None:
