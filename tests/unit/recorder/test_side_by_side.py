@@ -34,6 +34,22 @@ def bury(stage: Stage, name: str) -> None:
     stage.recordings.declare_dead(SID, name[0], int(name[1:]), failure, 0, lap.beat_utc_us)
 
 
+def replace_both(
+    stage: Stage, at_s: float, older: tuple[str, str], younger: tuple[str, str], apart_s: float
+) -> None:
+    """Plan that killed laps a1 and b1 are buried and two laps, each after another, replace them."""
+    stage.at(at_s, partial(bury, stage, "a1"))
+    stage.at(at_s, partial(stage.lap, *older))  # before all are dead, or the recording would end
+    stage.at(at_s, partial(bury, stage, "b1"))
+    stage.at(at_s + apart_s, partial(stage.lap, *younger))
+
+
+def let_die(stage: Stage, name: str, at_s: float) -> None:
+    """Plan the death of a lap, of which everybody knows a second later."""
+    stage.at(at_s, partial(stage.kill, name))
+    stage.at(at_s + 1.0, partial(bury, stage, name))
+
+
 def side_by_side(stage: Stage, chance: random.Random, kills: int) -> float:
     """Plan two laps of which either dies, again and again, each time at a random moment."""
     running = ["a1", "b1"]
@@ -113,12 +129,8 @@ def test_kill_when_both_laps_die_at_once_then_their_replacements_go_on_at_one_pl
     stage.at(5.0, partial(stage.lap, "b1", "a1"))
     for name in ("a1", "b1"):
         stage.at(40.5, partial(stage.kill, name))
-    stage.at(42.0, partial(bury, stage, "a1"))
-    stage.at(42.0, partial(stage.lap, "b2", "b1"))
-    stage.at(42.0, partial(bury, stage, "b1"))
-    stage.at(42.0 + apart_s, partial(stage.lap, "a2", "a1"))
-    stage.at(60.0, partial(stage.kill, "b2"))  # the other writes from here on: a seam would show
-    stage.at(61.0, partial(bury, stage, "b2"))
+    replace_both(stage, 42.0, ("b2", "b1"), ("a2", "a1"), apart_s)
+    let_die(stage, "b2", 60.0)  # the other writes from here on: a seam would show
     stage.run(75).end()
     assert {"a2", "b2"} < set(stage.writers())
     (hole,) = [row.gap for row in stage.rows if row.gap is not None]
@@ -139,12 +151,8 @@ def test_kill_when_both_laps_die_before_any_media_then_only_one_replacement_begi
     stage.at(1.0, partial(stage.lap, "b1", "a1"))
     for name in ("a1", "b1"):
         stage.at(3.0, partial(stage.kill, name))
-    stage.at(8.0, partial(bury, stage, "a1"))
-    stage.at(8.0, partial(stage.lap, "a2", "b1"))
-    stage.at(8.0, partial(bury, stage, "b1"))
-    stage.at(8.0 + apart_s, partial(stage.lap, "b2", "b1"))
-    stage.at(30.0, partial(stage.kill, "a2"))  # the other writes from here on: a seam would show
-    stage.at(31.0, partial(bury, stage, "a2"))
+    replace_both(stage, 8.0, ("a2", "b1"), ("b2", "b1"), apart_s)
+    let_die(stage, "a2", 30.0)  # the other writes from here on: a seam would show
     stage.run(45).end()
     assert stage.writers() == ["a2", "b2"]
     check_nothing_lost(stage)
